@@ -6,7 +6,7 @@ Terminology
     record       one instance of an entity, as the system shows it, with nested fields
     id           the record's own name in its system; immutable. A composite id is a JSON array of its parts.
     version      whatever the system changes on every edit: an ETag, a row version. Opaque; compared for equality only.
-    cursor       opaque "read on from here" of one entity; the raw text of the system, never re-parsed by a driver's caller
+    cursor       opaque "read on from here" of one entity, in the system's own text
     gone         the system says itself that the record does not exist any more
     complete     the last page of an enumeration that left nothing out: only then does absence mean deletion
     marker       a value of ours in a field of the record, by which a create can be found again

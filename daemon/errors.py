@@ -1,12 +1,12 @@
 """This is where the errors of the daemon are sorted by what the person or the caller does about them.
 
-    TallystickError           the text says what happened, where, and the next step
-    ├── ConfigError           edit a file: `problems` lists every fault with file, line and column
-    ├── GuardTripped          look at the plan, then approve it or raise the limit
-    ├── AuditError            the audit log cannot be written or believed; nothing is written to any system
-    ├── StoreError            the memory of pairs cannot be used as it is
-    ├── Busy                  somebody else holds it; try again
-    └── NoSuch                what was asked for does not exist
+TallystickError           the text says what happened, where, and the next step
+├── ConfigError           edit a file: `problems` lists every fault with file, line and column
+├── GuardTripped          look at the plan, then approve it or raise the limit
+├── AuditError            the audit log cannot be written or believed; nothing is written to any system
+├── StoreError            the memory of pairs cannot be used as it is
+├── Busy                  somebody else holds it; try again
+└── NoSuch                what was asked for does not exist
 """
 
 from collections.abc import Sequence

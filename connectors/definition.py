@@ -1,0 +1,125 @@
+"""This is where a kind of system is described: the YAML facts of a connector, and what a system file adds to them."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+import connectors.drivers
+from connectors.base import Driver
+
+
+class Facts(BaseModel):
+    """Base of everything that is read from YAML: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, strict=False)
+
+
+class SecretRef(Facts):
+    """A secret by name: {secret: crm-token}. Resolved when it is used, never printed."""
+
+    secret: str
+    """The name under which a systemd credential, a file or the environment holds it."""
+
+
+class EnvRef(Facts):
+    """A value of the environment: {env: CRM_URL}."""
+
+    env: str
+    """The variable's name."""
+    default: str | None = None
+    """Used where the variable is not set."""
+
+
+def _refuse_literal(value: Any) -> Any:
+    if isinstance(value, str | int | float):
+        raise ValueError("a secret is never written here; write {secret: NAME} and keep the value in a credential")
+    return value
+
+
+Secret: TypeAlias = Annotated[SecretRef | EnvRef, BeforeValidator(_refuse_literal)]
+"""A reference to a secret, never the secret itself."""
+
+Reveal: TypeAlias = Callable[[SecretRef | EnvRef], str]
+"""From a reference to its value; raises KeyError naming the reference where nothing holds it."""
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?\Z")
+
+
+def parse_duration(value: Any) -> Any:
+    """Seconds of a text such as 15m, 1h30m, 500ms. Numbers without a unit are refused."""
+    if isinstance(value, bool | int):
+        raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.match(value)
+    if not value or not found:
+        raise ValueError(f"'{value}' is not a duration; write 30s, 15m, 1h30m or 2d")
+    d, h, m, s, ms = (int(part or 0) for part in found.groups())
+    return float(d * 86400 + h * 3600 + m * 60 + s) + ms / 1000
+
+
+Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration)]
+"""Seconds, written as 30s, 15m, 1h30m, 2d."""
+
+SystemType: TypeAlias = Literal["erp", "crm", "hr", "finance", "directory", "other"]
+
+
+class Definition(Facts):
+    """One kind of system. `entities` and `check` have the shape that the driver's own models give them."""
+
+    version: Literal[1] = 1
+    name: str
+    """The file's stem."""
+    driver: str
+    """The protocol it speaks: a file of connectors/drivers."""
+    type: SystemType = "other"
+    auth: tuple[str, ...] = ()
+    """Kinds of authentication that the system takes; empty: whatever the driver knows."""
+    check: Mapping[str, Any] | None = None
+    """A cheap request that proves reachability and credentials."""
+    entities: Mapping[str, Any] = {}
+    """Facts per entity, in the words of the driver's Entity model."""
+    defaults: Mapping[str, Any] = {}
+    """Settings of a system file that this kind of system usually needs: base_url, headers, limits."""
+
+
+class SystemFacts(Facts):
+    """What every system file says; each driver's `System` model adds its own keys."""
+
+    version: Literal[1]
+    name: str
+    """Equals the file's stem."""
+    connector: str
+    """A definition by name, or a file beside this one (./my_crm.yaml)."""
+    type: SystemType = "other"
+    entities: Mapping[str, Any] = {}
+    """Additions to the definition's entities for this installation alone, merged key by key."""
+
+
+class DriverModule(Protocol):
+    """What a file in connectors/drivers offers."""
+
+    System: type[SystemFacts]
+    Entity: type[Facts]
+
+    def connect(
+        self, system: Any, entities: Mapping[str, Any], *, check: Mapping[str, Any] | None, reveal: Reveal
+    ) -> Driver:
+        """A driver for one system. Opens nothing yet: the first request does, so a dead system never stops a start."""
+
+
+def driver_names() -> tuple[str, ...]:
+    """The protocols that can be spoken: the files of connectors/drivers."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(connectors.drivers.__path__)))
+
+
+def driver_module(name: str) -> DriverModule:
+    """The driver's module, imported when first needed. Raises KeyError with the known names."""
+    if name not in driver_names():
+        raise KeyError(f"no driver '{name}'; known: {', '.join(driver_names())}")
+    module: Any = importlib.import_module(f"connectors.drivers.{name}")
+    return module  # type: ignore[no-any-return]  # a module is checked against the protocol by tests/connectors

@@ -1,0 +1,245 @@
+"""This is where the path grammar is kept: how one place inside a nested record is named, read and written.
+
+    name                        a key
+    properties.email            a key inside an object
+    "odd name".'x.y'            quoted segments take any character; \\ escapes the quote
+    emails[kind=work].value     the first list member whose `kind` equals "work", never a position
+    emails[primary=true].value  true, false, null and numbers compare as such; "true" in quotes is text
+
+Anything else is not a path (the mapping then reads it as a JMESPath expression).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+
+class Absent:
+    """The type of ABSENT: the record does not say. Neither null nor empty; it never overwrites anything."""
+
+    _one: "Absent | None" = None
+
+    def __new__(cls) -> "Absent":
+        if cls._one is None:
+            cls._one = super().__new__(cls)
+        return cls._one
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __copy__(self) -> "Absent":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Absent":
+        return self
+
+    def __reduce__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+
+Scalar: TypeAlias = str | int | Decimal | bool | None
+Reader: TypeAlias = Callable[[Mapping[str, Any]], Any]
+
+
+class PathError(ValueError):
+    """The text is not a path; `position` is the 0-based column of the fault."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A member of an object."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """The first member of a list whose *name* equals *value*."""
+
+    name: str
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A parsed path. Make one with `parse`."""
+
+    text: str
+    segments: tuple[Key | Selector, ...]
+
+    @property
+    def top(self) -> str:
+        """The record's own key in which the path lies."""
+        first = self.segments[0]
+        assert isinstance(first, Key)
+        return first.name
+
+    @property
+    def plain(self) -> tuple[str, ...] | None:
+        """The keys, if the path goes through objects only."""
+        names = tuple(s.name for s in self.segments if isinstance(s, Key))
+        return names if len(names) == len(self.segments) else None
+
+
+_SEGMENT = re.compile(r"""(?P<bare>[A-Za-z_][A-Za-z0-9_:;-]*)|"(?P<dq>(?:[^"\\]|\\.)+)"|'(?P<sq>(?:[^'\\]|\\.)+)'""")
+_SELECTOR = re.compile(
+    r"""\[\s*(?:(?P<bare>[A-Za-z_][\w:;-]*)|"(?P<dq>(?:[^"\\]|\\.)+)")\s*=\s*"""
+    r"""(?:"(?P<text>(?:[^"\\]|\\.)*)"|'(?P<stext>(?:[^'\\]|\\.)*)'|(?P<word>[^\]\s"']+))\s*\]"""
+)
+_ESCAPE = re.compile(r"\\(.)")
+_WORDS: dict[str, Scalar] = {"true": True, "false": False, "null": None}
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+\Z")
+
+
+def parse(text: str) -> Path:
+    """The path that *text* names. Raises PathError with the column."""
+    segments: list[Key | Selector] = []
+    at = 0
+    while True:
+        found = _SEGMENT.match(text, at)
+        if not found:
+            raise PathError("expected a name or a quoted segment", at)
+        segments.append(Key(_name(found)))
+        at = found.end()
+        while at < len(text) and text[at] == "[":
+            chosen = _SELECTOR.match(text, at)
+            if not chosen:
+                raise PathError("a list is entered by a selector such as [kind=work], never by position", at)
+            segments.append(Selector(_name(chosen), _scalar(chosen)))
+            at = chosen.end()
+        if at == len(text):
+            return Path(text, tuple(segments))
+        if text[at] != ".":
+            raise PathError(f"unexpected {text[at]!r}", at)
+        at += 1
+
+
+def quote(name: str) -> str:
+    """*name* as one path segment, quoted where it must be."""
+    found = _SEGMENT.fullmatch(name)
+    if found and found["bare"]:
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def reader(path: Path) -> Reader:
+    """A fast function from a record to the value at *path*; ABSENT where there is no such place."""
+    match path.plain:
+        case (a,):
+            return lambda record: record.get(a, ABSENT)
+        case (a, b):
+            return lambda record: _member(record.get(a, ABSENT), b)
+        case _:
+            return lambda record: read(record, path)
+
+
+def read(record: Mapping[str, Any], path: Path) -> Any:
+    """The value at *path*. A null object on the way makes the value null, a missing one makes it ABSENT."""
+    value: Any = record
+    for segment in path.segments:
+        value = _member(value, segment.name) if isinstance(segment, Key) else _chosen(value, segment)
+    return value
+
+
+def patch(record: Mapping[str, Any], values: Mapping[Path, Any], *, whole: bool = False) -> dict[str, Any]:
+    """The smallest partial record that puts *values* into *record*, lists coming whole with all their members.
+
+    With *whole* the partial record holds each touched top-level key complete, for systems that replace objects.
+    A selector that finds no member adds one. The record itself is not changed.
+    """
+    result: dict[str, Any] = {}
+    for path, value in values.items():
+        top = path.top
+        if whole and top not in result and isinstance(record.get(top), Mapping):
+            result[top] = _copy(record[top])
+        _put(result, record, path.segments, value)
+    return result
+
+
+def _put(into: dict[str, Any], seen: Any, segments: tuple[Key | Selector, ...], value: Any) -> None:
+    key, *rest = segments
+    assert isinstance(key, Key)
+    known = seen.get(key.name, ABSENT) if isinstance(seen, Mapping) else ABSENT
+    if not rest:
+        into[key.name] = value
+    elif isinstance(rest[0], Selector):
+        if key.name not in into:
+            into[key.name] = _copy(known) if isinstance(known, list | tuple) else []
+        _put_member(into[key.name], rest[0], tuple(rest[1:]), value)
+    else:
+        if not isinstance(into.get(key.name), dict):
+            into[key.name] = {}
+        _put(into[key.name], known, tuple(rest), value)
+
+
+def _put_member(members: list[Any], wanted: Selector, rest: tuple[Key | Selector, ...], value: Any) -> None:
+    at = next((n for n, m in enumerate(members) if _fits(m, wanted)), None)
+    if at is None:
+        if value is None:
+            return  # nothing to clear
+        members.append({wanted.name: wanted.value})
+        at = len(members) - 1
+    if not rest:
+        members[at] = value
+    else:
+        members[at] = dict(members[at])
+        _put(members[at], members[at], rest, value)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _copy(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(v) for v in value]
+    return value
+
+
+def _member(value: Any, name: str) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return value.get(name, ABSENT)
+    return ABSENT
+
+
+def _chosen(value: Any, wanted: Selector) -> Any:
+    if isinstance(value, list | tuple):
+        return next((member for member in value if _fits(member, wanted)), None)
+    return None if value is None else ABSENT
+
+
+def _fits(member: Any, wanted: Selector) -> bool:
+    if not isinstance(member, Mapping) or wanted.name not in member:
+        return False
+    found = member[wanted.name]
+    return bool(found == wanted.value) and isinstance(found, bool) == isinstance(wanted.value, bool)
+
+
+def _name(found: re.Match[str]) -> str:
+    groups = found.groupdict()
+    quoted = groups.get("dq") or groups.get("sq")
+    return _ESCAPE.sub(r"\1", quoted) if quoted else found["bare"]
+
+
+def _scalar(found: re.Match[str]) -> Scalar:
+    word = found["word"]
+    if word is None:
+        text = found["text"] if found["text"] is not None else found["stext"]
+        return _ESCAPE.sub(r"\1", text)
+    if word in _WORDS:
+        return _WORDS[word]
+    if _INTEGER.match(word):
+        return int(word)
+    return Decimal(word) if _DECIMAL.match(word) else word
