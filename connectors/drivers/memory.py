@@ -1,0 +1,401 @@
+"""This is where a system lives that needs nothing installed: records in memory, for tests and examples.
+
+It keeps every promise of the protocol (paging, a numbered cursor, tombstones, versions, preconditions), and each can be
+switched off by handing in other Capabilities, so that the engine can be tested against poorer systems. What a write
+replaces is never changed in place: a record once handed out stays as it was.
+"""
+
+import difflib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import Field
+
+from connectors.base import (
+    Capabilities,
+    CursorRule,
+    Done,
+    EntityShape,
+    Failed,
+    Fields,
+    FieldShape,
+    Gone,
+    Health,
+    NotSent,
+    Op,
+    Outcome,
+    Page,
+    Permanent,
+    Record,
+    Refused,
+    Stale,
+    Write,
+)
+from connectors.definition import Facts, Reveal, SystemFacts
+from connectors.paths import ABSENT, Key, Path, parse, quote
+from connectors.paths import read as read_path
+
+DEFAULT = Capabilities(precondition=True, tombstones=True, cursor=CursorRule("number"), batch=50, processing_window=0.0)
+"""What an entity of this driver guarantees unless the test says otherwise."""
+
+
+class System(SystemFacts):
+    """A system without an address."""
+
+    page: int = Field(default=100, ge=1)
+    """Records per page. Small enough that even examples have several."""
+
+
+class Entity(Facts):
+    """One kind of record, with the records that it starts with."""
+
+    records: Mapping[str, Mapping[str, Any]] = {}
+    """The first records, by id."""
+    find: tuple[str, ...] = ()
+    """Paths that can be looked up even before a record holds them."""
+    marker: str | None = None
+    """The field that takes our marker at birth."""
+    deactivate: Mapping[str, Any] | None = None
+    """What a deactivated record looks like: {active: false}. Without it, deactivate is not offered."""
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """One entity: its records with the number of their last change, and what was deleted when."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+    births: dict[str, str] = field(default_factory=dict)
+    """Ids by idempotency key."""
+    paths: set[str] = field(default_factory=set)
+    born: int = 0
+
+
+def connect(
+    system: System, entities: Mapping[str, Entity], *, check: Mapping[str, Any] | None, reveal: Reveal
+) -> "MemoryDriver":
+    """A driver holding the records that the entities start with."""
+    del check, reveal  # there is nothing to reach and nothing to unlock
+    return MemoryDriver(
+        {name: entity.records for name, entity in entities.items()},
+        name=system.name,
+        page=system.page,
+        find={name: entity.find for name, entity in entities.items()},
+        marker={name: entity.marker for name, entity in entities.items() if entity.marker},
+        deactivate={name: entity.deactivate for name, entity in entities.items() if entity.deactivate},
+    )
+
+
+class MemoryDriver:
+    """A Driver over dicts: `MemoryDriver({"contact": {"c-1": {"email": "ada@corp.example"}}})`.
+
+    put, edit, remove and records are the hands of the system's own users; the rest is the Driver protocol.
+    Every change takes the next number of one counter: it is the record's version and its cursor value.
+    """
+
+    def __init__(
+        self,
+        records: Mapping[str, Mapping[str, Fields]] | None = None,
+        *,
+        name: str = "memory",
+        page: int = 100,
+        capabilities: Mapping[str, Capabilities] | None = None,
+        find: Mapping[str, Sequence[str]] | None = None,
+        marker: Mapping[str, str] | None = None,
+        deactivate: Mapping[str, Fields] | None = None,
+    ) -> None:
+        self.name = name
+        self.page = page
+        self._capabilities = dict(capabilities or {})
+        self._find = dict(find or {})
+        self._marker = dict(marker or {})
+        self._deactivate = dict(deactivate or {})
+        self._lock = threading.RLock()
+        self._number = 0
+        self._shelves: dict[str, _Shelf] = {entity: _Shelf() for entity in records or {}}
+        for entity, members in (records or {}).items():
+            for id, fields in members.items():
+                self.put(entity, fields, id)
+
+    # The hands of the system's users
+
+    def put(self, entity: str, fields: Fields, id: str | None = None) -> str:
+        """Stores a whole record, new or in place of the one of that id; returns its id."""
+        with self._lock:
+            shelf = self._shelf(entity)
+            return self._keep(entity, id if id is not None else _next_id(entity, shelf), fields).id
+
+    def edit(self, entity: str, id: str, fields: Fields) -> None:
+        """Changes some fields of a record, keeping the siblings in nested objects."""
+        with self._lock:
+            self._keep(entity, id, _merged(self._shelf(entity).records[id].fields, fields))
+
+    def remove(self, entity: str, id: str) -> None:
+        """Deletes a record. Raises KeyError if there is none."""
+        with self._lock:
+            shelf = self._shelf(entity)
+            del shelf.records[id], shelf.changed[id]
+            self._number += 1
+            shelf.gone[id] = self._number
+
+    def records(self, entity: str) -> dict[str, Fields]:
+        """The fields of every record, by id."""
+        with self._lock:
+            return {id: record.fields for id, record in self._shelf(entity).records.items()}
+
+    # The Driver protocol
+
+    def describe(self, entity: str) -> Capabilities:
+        """What this entity can guarantee: as handed in, else everything; find then lists the paths seen so far."""
+        with self._lock:
+            shelf = self._shelf(entity)
+            if entity in self._capabilities:
+                return self._capabilities[entity]
+            marked = {quote(self._marker[entity])} if entity in self._marker else set()
+            found = frozenset(shelf.paths | set(self._find.get(entity, ())) | marked)
+            more: set[Op] = {"deactivate"} if entity in self._deactivate else set()
+            return replace(DEFAULT, find=found, writes=DEFAULT.writes | more)
+
+    def check(self, entity: str | None = None) -> Health:
+        """Always reachable; an unknown entity is named."""
+        with self._lock:
+            if entity is not None and entity not in self._shelves:
+                return Health(True, self._unknown(entity), permissions={"read": False})
+            return Health(True, f"{len(self._shelves)} entities in memory", tenant=self.name)
+
+    def read(
+        self, entity: str, *, cursor: str | None = None, fields: Sequence[str] = (), where: Fields | None = None
+    ) -> Iterator[Page]:
+        """Pages of one moment's records in the order of their last change, with tombstones on incremental reads."""
+        wanted, rules = _paths(fields), _rules(where)
+        with self._lock:
+            shelf, says = self._shelf(entity), self.describe(entity)
+            if cursor is not None and says.cursor is None:
+                raise Permanent(f"{self.name} {entity}: has no cursor; only full reads")
+            since = _number(cursor, f"{self.name} {entity}")
+            order = sorted((n, id) for id, n in shelf.changed.items() if n >= since)
+            found = [(n, _shown(shelf.records[id], wanted)) for n, id in order if _fits(shelf.records[id], rules)]
+            gone = sorted((n, id) for id, n in shelf.gone.items() if n >= since) if cursor and says.tombstones else []
+        yield from self._pages(found, gone, complete=cursor is None, numbered=says.cursor is not None)
+
+    def get(self, entity: str, ids: Sequence[str], *, fields: Sequence[str] = ()) -> Iterator[Record | Gone | Failed]:
+        """One answer per id, in order."""
+        wanted = _paths(fields)
+        for id in ids:
+            with self._lock:
+                record = self._shelf(entity).records.get(id)
+            yield _shown(record, wanted) if record else Gone(id)
+
+    def find(self, entity: str, by: Fields, *, consistent: bool = False, fields: Sequence[str] = ()) -> list[Record]:
+        """Records whose paths equal all of *by*; any path unless Capabilities were handed in."""
+        wanted, rules = _paths(fields), _rules(by)
+        with self._lock:
+            shelf, says = self._shelf(entity), self.describe(entity)
+            barred = set(by) - says.find if entity in self._capabilities else set()
+            if barred:
+                raise Permanent(f"{self.name} {entity}: cannot look up {', '.join(sorted(barred))}")
+            if consistent and says.consistency_window:
+                raise Permanent(f"{self.name} {entity}: find lags by {says.consistency_window:g} s")
+            return [_shown(record, wanted) for record in shelf.records.values() if _fits(record, rules)]
+
+    def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
+        """One outcome per write, in order, the record read back in each that is done."""
+        if entity not in self._shelves:
+            yield from (NotSent(self._unknown(entity), permanent=True) for _ in writes)
+            return
+        says = self.describe(entity)
+        size = max(1, says.batch)
+        for at in range(0, len(writes), size):
+            yield from self._batch(entity, writes[at : at + size], says, _paths(fields))
+
+    def discover(self) -> Sequence[EntityShape]:
+        """The entities with the top-level fields that their records have."""
+        with self._lock:
+            return [
+                EntityShape(name, tuple(FieldShape(path, kind) for path, kind in sorted(_kinds(shelf).items())))
+                for name, shelf in self._shelves.items()
+            ]
+
+    def close(self) -> None:
+        """Nothing to give back; the records stay."""
+
+    # Reading
+
+    def _pages(
+        self, found: list[tuple[int, Record]], gone: list[tuple[int, str]], *, complete: bool, numbered: bool
+    ) -> Iterator[Page]:
+        starts = range(0, max(1, len(found)), self.page)
+        for at in starts:
+            part, last = found[at : at + self.page], at == starts[-1]
+            seen = [n for n, _ in part] + ([n for n, _ in gone] if last else [])
+            yield Page(
+                records=tuple(record for _, record in part),
+                gone=tuple(id for _, id in gone) if last else (),
+                cursor=str(max(seen)) if seen and numbered else None,
+                complete=complete and last,
+            )
+
+    # Writing
+
+    def _batch(self, entity: str, writes: Sequence[Write], says: Capabilities, wanted: Sequence[Path]) -> list[Outcome]:
+        with self._lock:
+            before = deepcopy(self._shelves[entity]) if says.atomic_batch else None
+            outcomes = [self._one(entity, write, says, wanted) for write in writes]
+            bad = [outcome for outcome in outcomes if not isinstance(outcome, Done)]
+            if bad and before is not None:
+                self._shelves[entity] = before
+                return [bad[0]] * len(writes)
+            return outcomes
+
+    def _one(self, entity: str, write: Write, says: Capabilities, wanted: Sequence[Path]) -> Outcome:
+        place = f"{self.name} {entity} {write.id or 'new'}"
+        if write.op not in says.writes:
+            return Refused(f"{place}: {write.op} is not offered")
+        if write.op == "create":
+            return self._create(entity, write, says, wanted)
+        known = self._shelves[entity].records.get(write.id or "")
+        if known is None:
+            return Done(write.id or "") if write.op == "delete" else Stale(f"{place}: is gone")
+        if says.precondition and not _unmoved(known, write):
+            return Stale(f"{place}: changed since it was read (version {known.version})")
+        if write.op == "delete":
+            self.remove(entity, known.id)
+            return Done(known.id)
+        fields = self._deactivate.get(entity, {}) if write.op == "deactivate" else write.fields
+        joined = {**known.fields, **fields} if says.nested == "replace" else _merged(known.fields, fields)
+        return _done(self._keep(entity, known.id, joined), wanted)
+
+    def _create(self, entity: str, write: Write, says: Capabilities, wanted: Sequence[Path]) -> Outcome:
+        shelf = self._shelves[entity]
+        if says.idempotent_create and write.key in shelf.births and shelf.births[write.key] in shelf.records:
+            return _done(shelf.records[shelf.births[write.key]], wanted)
+        if write.id is not None and write.id in shelf.records:
+            return Refused(f"{self.name} {entity} {write.id}: exists already")
+        fields = dict(write.fields)
+        if write.marker is not None and entity in self._marker:
+            fields[self._marker[entity]] = write.marker
+        record = self._keep(entity, write.id or _next_id(entity, shelf), fields)
+        if write.key is not None:
+            shelf.births[write.key] = record.id
+        return _done(record, wanted)
+
+    def _keep(self, entity: str, id: str, fields: Fields) -> Record:
+        shelf, empty = self._shelf(entity), self._capabilities.get(entity, DEFAULT).empty
+        self._number += 1
+        shelf.records[id] = record = Record(id, _emptied(fields, empty), str(self._number))
+        shelf.changed[id] = self._number
+        shelf.gone.pop(id, None)
+        shelf.paths.update(_named(record.fields))
+        return record
+
+    def _shelf(self, entity: str) -> _Shelf:
+        if entity not in self._shelves:
+            raise Permanent(self._unknown(entity))
+        return self._shelves[entity]
+
+    def _unknown(self, entity: str) -> str:
+        close = difflib.get_close_matches(entity, self._shelves, n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else f"; known: {', '.join(self._shelves) or 'none'}"
+        return f"{self.name}: no entity '{entity}'{hint}"
+
+
+def _next_id(entity: str, shelf: _Shelf) -> str:
+    while True:
+        shelf.born += 1
+        id = f"{entity}-{shelf.born}"
+        if id not in shelf.records and id not in shelf.gone:
+            return id
+
+
+def _done(record: Record, wanted: Sequence[Path]) -> Done:
+    return Done(record.id, record.version, _shown(record, wanted))
+
+
+def _unmoved(known: Record, write: Write) -> bool:
+    if write.version is not None:
+        return known.version == write.version
+    return write.before is None or _holds(known.fields, write.before)
+
+
+def _holds(value: Any, seen: Any) -> bool:
+    """Whether *value* still shows everything in *seen*; a key that is absent counts as null."""
+    if isinstance(seen, Mapping) and isinstance(value, Mapping):
+        return all(_holds(value.get(key), part) for key, part in seen.items())
+    return _equal(value, seen)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return new
+    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+
+
+def _emptied(value: Any, empty: str) -> Any:
+    """A copy that shows emptiness as this system does."""
+    if isinstance(value, Mapping):
+        kept = {k: _emptied(v, empty) for k, v in value.items()}
+        return {k: v for k, v in kept.items() if v is not None} if empty == "omitted" else kept
+    if isinstance(value, list | tuple):
+        return [_emptied(member, empty) for member in value]
+    return "" if value is None and empty == "" else value
+
+
+def _named(value: Fields, prefix: str = "") -> Iterator[str]:
+    for key, member in value.items():
+        name = prefix + quote(key)
+        yield name
+        if isinstance(member, Mapping):
+            yield from _named(member, name + ".")
+
+
+def _kinds(shelf: _Shelf) -> dict[str, str]:
+    return {
+        quote(key): type(value).__name__
+        for record in shelf.records.values()
+        for key, value in record.fields.items()
+        if value is not None
+    }
+
+
+def _paths(fields: Sequence[str]) -> list[Path]:
+    return [parse(name) for name in fields]
+
+
+def _rules(where: Fields | None) -> list[tuple[Path, Any]]:
+    return [(parse(name), value) for name, value in (where or {}).items()]
+
+
+def _fits(record: Record, rules: list[tuple[Path, Any]]) -> bool:
+    return all(_equal(read_path(record.fields, path), value) for path, value in rules)
+
+
+def _number(cursor: str | None, place: str) -> int:
+    try:
+        return int(cursor or 0)
+    except ValueError:
+        raise Permanent(f"{place}: '{cursor}' is not a cursor of this system") from None
+
+
+def _shown(record: Record, wanted: Sequence[Path]) -> Record:
+    """The record with the requested top-level fields only; a requested place that is missing is None."""
+    if not wanted:
+        return record
+    fields: dict[str, Any] = {path.top: record.fields.get(path.top) for path in wanted}
+    for path in wanted:
+        if read_path(fields, path) is ABSENT:
+            fields[path.top] = _completed(fields[path.top], path.segments[1:])
+    return replace(record, fields=fields)
+
+
+def _completed(value: Any, rest: Sequence[Any]) -> Any:
+    if not rest or value is None or not isinstance(value, Mapping) or not isinstance(rest[0], Key):
+        return value
+    return {**value, rest[0].name: _completed(value.get(rest[0].name), rest[1:])}
