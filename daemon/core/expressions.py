@@ -1,0 +1,101 @@
+"""This is where JMESPath expressions are compiled, and where each tells the inputs that it reads."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+
+from connectors.base import Fields
+from connectors.paths import quote
+from daemon.core.functions import Functions
+
+_NUMBER = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|(?P<before>[(,<>=]\s*)(?P<number>-?\d+(?:\.\d+)?)"""
+)
+
+
+class ExpressionError(ValueError):
+    """The text is not an expression that Tallystick knows."""
+
+
+class Expression:
+    """A compiled expression. `paths` are the inputs it reads; `calendar` whether time alone can change its value."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._compiled = jmespath.compile(_NUMBER.sub(_literal, text))
+        except JMESPathError as fault:
+            raise ExpressionError(_told(fault, text)) from None
+        self.text = text
+        self.paths = tuple(dict.fromkeys(_inputs(self._compiled.parsed)))
+        called = set(_called(self._compiled.parsed))
+        if unknown := sorted(called - Functions.names()):
+            raise ExpressionError(f"unknown function {unknown[0]}()")
+        self.calendar = bool(called & {"today", "now"})
+
+    def __call__(self, record: Fields, at: datetime) -> Any:
+        """The value for *record* at the moment *at*. Raises ValueError with the reason."""
+        try:
+            options = jmespath.Options(custom_functions=Functions(at))
+            return self._compiled.search(plain(record), options)
+        except JMESPathError as fault:
+            raise ValueError(f"{self.text}: {_told(fault, self.text)}") from None
+        except (ArithmeticError, TypeError) as fault:
+            raise ValueError(f"{self.text}: {fault or type(fault).__name__}") from None
+
+
+def plain(value: Any) -> Any:
+    """*value* with dates and times as ISO text, so that comparing them with text works."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+def _literal(found: re.Match[str]) -> str:
+    """A bare number as the JSON literal that JMESPath wants: today(-90) means today(`-90`)."""
+    return f"{found['before']}`{found['number']}`" if found["number"] else found[0]
+
+
+def _told(fault: JMESPathError, text: str) -> str:
+    column = getattr(fault, "lex_position", None)
+    first = str(fault).splitlines()[0].rstrip(":")
+    return f"{first} (column {column + 1})" if isinstance(column, int) and column < len(text) else first
+
+
+def _called(node: Mapping[str, Any]) -> Iterator[str]:
+    if node["type"] == "function_expression":
+        yield node["value"]
+    for child in node.get("children", ()):
+        if isinstance(child, Mapping):
+            yield from _called(child)
+
+
+def _inputs(node: Mapping[str, Any]) -> Iterator[str]:
+    """The paths that *node* reads from the record; a prefix where it goes on into a list."""
+    kind = node["type"]
+    if kind in ("current", "identity"):
+        yield ""
+    elif keys := _chain(node):
+        yield ".".join(quote(key) for key in keys)
+    elif kind in ("subexpression", "index_expression", "pipe", "projection", "filter_projection", "value_projection"):
+        yield from _inputs(node["children"][0])
+    elif kind not in ("literal", "expref"):
+        for child in node.get("children", ()):
+            if isinstance(child, Mapping):
+                yield from _inputs(child)
+
+
+def _chain(node: Mapping[str, Any]) -> tuple[str, ...]:
+    if node["type"] == "field":
+        return (node["value"],)
+    if node["type"] == "subexpression" and all(c["type"] in ("field", "subexpression") for c in node["children"]):
+        parts = [_chain(c) for c in node["children"]]
+        return sum(parts, ()) if all(parts) else ()
+    return ()

@@ -1,0 +1,174 @@
+"""This is where an agreement between two entities is held as the engine uses it: frozen, compiled, without YAML."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from connectors.base import Fields
+from connectors.paths import Path
+
+Side: TypeAlias = Literal["left", "right"]
+SIDES: tuple[Side, Side] = ("left", "right")
+Winner: TypeAlias = Literal["left", "right", "ask"]
+Case: TypeAlias = Literal["create", "hold", "ignore", "delete", "deactivate", "retire"]
+Volatile: TypeAlias = Literal["calendar", "tables"]
+
+Read: TypeAlias = Callable[[Fields, datetime], Any]
+"""From a record and the moment of the run to a shared value. Raises ValueError with the reason."""
+
+
+def other(side: Side) -> Side:
+    """The side across."""
+    return "right" if side == "left" else "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """How one side shows one shared field, and how it is written there."""
+
+    text: str
+    """The path or expression as the user wrote it."""
+    read: Read
+    inputs: tuple[Callable[[Fields], Any], ...]
+    """The raw values that the field depends on; their digest tells whether the field moved."""
+    paths: tuple[str, ...]
+    """The places of those inputs, as the driver is asked for them."""
+    path: Path | None = None
+    """Where it is written; None: read-only on this side."""
+    write: Callable[[Any], Any] | None = None
+    """From the shared value to what the system stores. Raises ValueError with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One shared field and who decides about it."""
+
+    name: str
+    left: Lens | None
+    right: Lens | None
+    owner: Side | None = None
+    wins: Winner = "ask"
+    first: Winner | None = None
+    once: bool = False
+    hold: Literal["field", "record"] = "field"
+    shape: Callable[[Any], Any] = lambda value: value
+    """What comparing sees of a value (normalise); never what is written."""
+    volatile: frozenset[Volatile] = frozenset()
+    audit: Literal["value", "digest", "none"] = "value"
+
+    def lens(self, side: Side) -> Lens | None:
+        """How *side* shows this field, if it does."""
+        return self.left if side == "left" else self.right
+
+    def same(self, left: Any, right: Any) -> bool:
+        """Whether two shared values mean the same here. True is not 1, and "1" is not 1."""
+        a, b = self.shape(left), self.shape(right)
+        return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One side of a sync: which records of which entity take part."""
+
+    system: str
+    entity: str
+    where: Fields = field(default_factory=dict)
+    """Equality that the system itself applies; a record outside looks absent."""
+    scope: Callable[[Fields, datetime], bool] | None = None
+    """Decided here; a record outside is present, and out of scope."""
+    scope_text: str = ""
+    scope_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One alternative of match_on: all fields must agree. Empty values never match."""
+
+    on: tuple[str, ...]
+    confirm: Literal["auto", "ask"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """What happens to a record that has no partner, or lost it. `*_left` speaks of the record on the left."""
+
+    new_left: Case = "create"
+    new_right: Case = "create"
+    gone_left: Case = "hold"
+    gone_right: Case = "hold"
+    gone_and_changed: Case = "hold"
+    out_of_scope_left: Case = "retire"
+    out_of_scope_right: Case = "retire"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit on one kind of decision: a share of the active pairs, an absolute number, or both (the lower counts).
+
+    Up to *floor* decisions always pass, so that small syncs are not held by a percentage.
+    """
+
+    share: float | None = None
+    count: int | None = None
+    floor: int = 0
+
+    def allows(self, pairs: int) -> int:
+        """The most decisions that pass without approval when *pairs* pairs are active."""
+        bounds = [self.count] if self.count is not None else []
+        if self.share is not None:
+            bounds.append(int(self.share * pairs))
+        return max(self.floor, min(bounds)) if bounds else 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """Limits on the harm that one plan may do. Over the limit, the decisions of that kind wait for approval."""
+
+    deletes: Limit = Limit(share=0.05, count=25, floor=3)
+    """Deletes and deactivations: 5 % of the pairs, at most 25, and up to 3 always."""
+    creates: Limit = Limit(count=200, floor=3)
+    updates: Limit = Limit(share=0.5, floor=10)
+    blanked: Limit = Limit(share=0.02, floor=3)
+    """Fields that lose their value, per field."""
+    shrink: float = 0.1
+    """Plan guard: a complete listing smaller by more than this share than the last one writes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """The whole agreement."""
+
+    name: str
+    left: End
+    right: End
+    rules: tuple[Rule, ...]
+    match_on: tuple[Match, ...]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cases: Cases = Cases()
+    guards: Guards = Guards()
+    birth: Mapping[Side, Fields] = field(default_factory=dict)
+    """Constants that a record created on that side is born with, nested like the record."""
+    create_when: Callable[[Fields, datetime], bool] | None = None
+    """Asked of the record that would be copied."""
+    create_paths: tuple[str, ...] = ()
+    allow_duplicate_creates: bool = False
+    """Creates even where an unknown create can be neither repeated safely nor found again."""
+    rev: str = ""
+    """Digest of everything that maps: fields, types, tables. Another one means one full comparison."""
+    fingerprint: str = ""
+    """Digest of match keys, direction and scope. Another one holds the next plan."""
+
+    def end(self, side: Side) -> End:
+        """The entity on *side*."""
+        return self.left if side == "left" else self.right
+
+    def rule(self, name: str) -> Rule:
+        """The rule of a shared field; KeyError for any other name."""
+        return next(rule for rule in self.rules if rule.name == name)
+
+    def wanted(self, side: Side) -> tuple[str, ...]:
+        """Every path that reading *side* needs, without repeats."""
+        paths = [p for rule in self.rules if (lens := rule.lens(side)) for p in lens.paths]
+        paths += [*self.end(side).scope_paths, *self.create_paths]
+        return tuple(dict.fromkeys(paths))
