@@ -4,9 +4,10 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 import connectors.drivers
 from connectors.base import Driver
@@ -64,6 +65,15 @@ def parse_duration(value: Any) -> Any:
 
 Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written as 30s, 15m, 1h30m, 2d."""
+
+
+def _beside_configuration(value: Any, info: ValidationInfo) -> Any:
+    folder = (info.context or {}).get("folder")
+    return Path(folder) / value if folder is not None and isinstance(value, str | Path) else value
+
+
+LocalPath: TypeAlias = Annotated[Path, BeforeValidator(_beside_configuration)]
+"""A file or folder of this machine; a relative one is seen from the configuration folder, `folder` of the context."""
 
 SystemType: TypeAlias = Literal["erp", "crm", "hr", "finance", "directory", "other"]
 
