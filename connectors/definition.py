@@ -4,19 +4,52 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 import connectors.drivers
 from connectors.base import Driver
+
+
+def strict_scalars(schema: Any) -> Any:
+    """A copy of pydantic's *schema* in which booleans and numbers are never made from text or from each other."""
+    if isinstance(schema, list | tuple):
+        return type(schema)(strict_scalars(part) for part in schema)
+    if not isinstance(schema, dict):
+        return schema
+    copied = {key: strict_scalars(part) for key, part in schema.items()}
+    match copied.get("type"):
+        case "bool" | "int":
+            return {**copied, "strict": True}
+        case "float":
+            return core_schema.no_info_before_validator_function(_as_float, {**copied, "strict": True})
+        case "decimal":
+            return core_schema.no_info_before_validator_function(_as_decimal, {**copied, "strict": True})
+    return copied
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _as_decimal(value: Any) -> Any:
+    return Decimal(value) if type(value) is int else value
 
 
 class Facts(BaseModel):
     """Base of everything that is read from YAML: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, strict=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Takes scalars as written: `no` is no boolean, "12" no number, 1 not true, and a Decimal is a float."""
+        schema: CoreSchema = strict_scalars(handler(source))
+        return schema
 
 
 class SecretRef(Facts):
@@ -35,9 +68,12 @@ class EnvRef(Facts):
     """Used where the variable is not set."""
 
 
+_LITERAL_HELP = "write {secret: NAME} and keep the value in a credential"
+
+
 def _refuse_literal(value: Any) -> Any:
-    if isinstance(value, str | int | float):
-        raise ValueError("a secret is never written here; write {secret: NAME} and keep the value in a credential")
+    if isinstance(value, str | int | float | Decimal):
+        raise PydanticCustomError("literal-secret", "a secret is never written here", {"help": _LITERAL_HELP})
     return value
 
 

@@ -1,0 +1,7 @@
+"""This is where YAML is read strictly, with a place for every fault: `read` a file, `check` it against a model."""
+
+from connectors.yamlfile.document import Document, Loc, Mark, read
+from connectors.yamlfile.faults import check
+from connectors.yamlfile.problems import Problem, YamlError
+
+__all__ = ["Document", "Loc", "Mark", "Problem", "YamlError", "check", "read"]
