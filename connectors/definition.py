@@ -74,6 +74,8 @@ _LITERAL_HELP = "write {secret: NAME} and keep the value in a credential"
 def _refuse_literal(value: Any) -> Any:
     if isinstance(value, str | int | float | Decimal):
         raise PydanticCustomError("literal-secret", "a secret is never written here", {"help": _LITERAL_HELP})
+    if isinstance(value, Mapping) and value.get("default") is not None:
+        raise PydanticCustomError("literal-secret", "a secret has no default", {"help": _LITERAL_HELP, "at": "default"})
     return value
 
 

@@ -79,13 +79,14 @@ class Document:
         return _BREAK.split(self.text)
 
 
-def read(path: Path, text: str | None = None, *, shown: str | None = None) -> Document:
-    """The document in *path*, or in *text* where the caller has read it already.
+def read(path: Path, text: str | bytes | None = None, *, shown: str | None = None) -> Document:
+    """The document in *path*, or in *text* where the caller has read the file already.
 
     *shown* is the name that messages give the file. Raises YamlError with every fault of the YAML itself.
     """
     file = shown or str(path)
-    content = _content(path, file) if text is None else text
+    raw = _bytes(path, file) if text is None else text
+    content = raw if isinstance(raw, str) else _decoded(raw, file)
     _check_characters(file, content)
     root = _compose(file, content)
     if root is None:
@@ -225,11 +226,14 @@ def scalar(text: str) -> str | int | Decimal | bool | None:
     return Decimal(text) if _DECIMAL.match(text) else text
 
 
-def _content(path: Path, file: str) -> str:
+def _bytes(path: Path, file: str) -> bytes:
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise YamlError([Problem(file, 0, 0, "unreadable", f"cannot be read: {error.strerror}")]) from None
+
+
+def _decoded(raw: bytes, file: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
