@@ -159,18 +159,19 @@ _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ].*)?\Z")
 
 
 def _datetime(value: Any, form: Form) -> datetime:
-    if not isinstance(value, datetime):
-        try:
-            text = str(value)
-            shown = form.format if form.format != "text" else None
-            value = datetime.strptime(text, shown) if shown else datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(f"{_shown(value)} is not a time like 2026-11-22T14:00:00Z") from None
-    if value.tzinfo is None:
+    moment = value if isinstance(value, datetime) else _moment(str(value), form.format)
+    if moment.tzinfo is None:
         if form.zone is None:
             raise ValueError(f"{_shown(value)} has no time zone; say `zone: Europe/Berlin` beside the path")
-        value = value.replace(tzinfo=ZoneInfo(form.zone))
-    return value.astimezone(UTC)
+        moment = moment.replace(tzinfo=ZoneInfo(form.zone))
+    return moment.astimezone(UTC)
+
+
+def _moment(text: str, form: str | None) -> datetime:
+    try:
+        return datetime.fromisoformat(text) if form in (None, "text") else datetime.strptime(text, str(form))
+    except ValueError:
+        raise ValueError(f"{_shown(text)} is not a time like 2026-11-22T14:00:00Z") from None
 
 
 def _phone(value: Any, region: str | None) -> str:

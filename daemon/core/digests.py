@@ -1,0 +1,71 @@
+"""This is where values become notches: keyed digests by which a change is seen without keeping the value.
+
+BLAKE2b with a key that is not in the store, mixed with sync, side, field and record id, so that equal values
+do not look equal. Match keys alone leave the id and the side out, to be found.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from connectors.paths import Absent
+from daemon.core.rules import Side
+
+SEEN = 16
+FIELD = 8
+MATCH = 16
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, Absent):
+        return {"\x00absent": 0}
+    if isinstance(value, Decimal | date):
+        return {"\x00" + type(value).__name__: str(value)}
+    if isinstance(value, bytes):
+        return {"\x00bytes": value.hex()}
+    return {"\x00" + type(value).__name__: repr(value)}
+
+
+_encode = msgspec.json.Encoder(enc_hook=_told, order="deterministic").encode
+
+
+class Notcher:
+    """Makes the digests of one sync. *salt* changes when time or tables may change what the same inputs mean."""
+
+    def __init__(self, key: bytes, sync: str, *, salt: str = "") -> None:
+        self._seen = {s: self._start(key, SEEN, "seen", sync, s, salt) for s in ("left", "right")}
+        self._field = {s: self._start(key, FIELD, "field", sync, s) for s in ("left", "right")}
+        self._match = self._start(key, MATCH, "match", sync)
+        self._line = self._start(key, SEEN, "line", sync)
+
+    @staticmethod
+    def _start(key: bytes, size: int, *parts: str) -> Any:
+        return hashlib.blake2b(_encode(parts), key=key, digest_size=size)
+
+    def seen(self, side: Side, id: str, raws: Sequence[Any]) -> bytes:
+        """Over the raw inputs of all fields of one record."""
+        state = self._seen[side].copy()
+        state.update(_encode((id, raws)))
+        return bytes(state.digest())
+
+    def field(self, side: Side, id: str, name: str, raw: Any) -> bytes:
+        """Over the raw inputs of one field of one record."""
+        state = self._field[side].copy()
+        state.update(_encode((id, name, raw)))
+        return bytes(state.digest())
+
+    def match(self, alternative: int, values: Sequence[Any]) -> bytes:
+        """Over the values of one alternative of match_on, the same on both sides."""
+        state = self._match.copy()
+        state.update(_encode((alternative, values)))
+        return bytes(state.digest())
+
+    def line(self, facts: Any) -> bytes:
+        """Over one line of a plan."""
+        state = self._line.copy()
+        state.update(_encode(facts))
+        return bytes(state.digest())

@@ -1,0 +1,210 @@
+"""This is where three ways meet: what was agreed, what left shows and what right shows, field by field. Pure.
+
+    left    right             result
+    same    same              nothing
+    moved   same              right := left
+    same    moved             left := right
+    moved   moved, equal      only remember
+    moved   moved, different  `wins` decides, or the field is held
+At first contact nothing was agreed: `owner`, then an empty side is filled, then `first`, then `wins`; else held.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from connectors.paths import ABSENT
+from daemon.core.model import Half, Item, Move
+from daemon.core.rules import Rule, Side, Sync, Winner, other
+from daemon.core.types import empty
+
+Outcome: TypeAlias = Literal["nothing", "remember", "left", "right", "hold"]
+"""left and right name the side whose value is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How one field (or one group) stands between its two sides."""
+
+    left_moved: bool
+    right_moved: bool
+    equal: bool
+    known: bool
+    """Both sides once agreed on it."""
+    left_empty: bool = False
+    right_empty: bool = False
+    waiting: bool = False
+    """A side still shows the old value of something that we wrote: too early to tell an edit from a lag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A person's answer to one conflict; it holds for the two values that were seen."""
+
+    take: Side
+    left: bytes
+    right: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What every field of a pair needs."""
+
+    to_left: tuple[Move, ...]
+    to_right: tuple[Move, ...]
+    held: Mapping[str, str]
+    settled: frozenset[str]
+    """Fields whose present inputs become the agreed ones once the moves are done."""
+
+
+def merge(
+    sync: Sync,
+    halves: Mapping[Side, Half | None],
+    items: Mapping[Side, Item],
+    rulings: Mapping[str, Ruling] | None = None,
+) -> Merged:
+    """Decide every field of one pair that is present on both sides."""
+    moves: dict[Side, list[Move]] = {"left": [], "right": []}
+    held: dict[str, str] = {}
+    settled: set[str] = set()
+    for rules in _together(sync):
+        if fault := _fault(rules, items):
+            held |= {rule.name: fault for rule in rules}
+            continue
+        if not all(_visible(rule, halves, items) for rule in rules):
+            continue  # absent: the record does not say, and nothing was ever agreed
+        outcome, why = _outcome(rules, _motion(rules, halves, items), _ruling(rules, items, rulings or {}))
+        if outcome == "hold":
+            held |= {rule.name: why for rule in rules}
+            continue
+        settled |= {rule.name for rule in rules}
+        if outcome in ("left", "right"):
+            for rule in rules:
+                _move(rule, outcome, items, why, moves)
+    if any(sync.rule(name).hold == "record" for name in held):
+        return Merged((), (), held, frozenset())
+    return Merged(tuple(moves["left"]), tuple(moves["right"]), held, frozenset(settled))
+
+
+def decide(rule: Rule, motion: Motion) -> tuple[Outcome, str]:
+    """The one rule. The text says why, for the plan and the audit log."""
+    if motion.equal:
+        quiet = motion.known and not motion.left_moved and not motion.right_moved
+        return ("nothing", "") if quiet else ("remember", "both sides say the same")
+    if motion.waiting:
+        return "hold", "what was written does not show yet"
+    if rule.once and motion.known:
+        return "remember", "once: written at birth only"
+    if rule.owner:
+        idle = motion.known and not motion.left_moved and not motion.right_moved
+        return ("nothing", "") if idle else (rule.owner, _owned(rule.owner, motion))
+    if not motion.known:
+        return _first_contact(rule, motion)
+    match motion.left_moved, motion.right_moved:
+        case False, False:
+            return "nothing", ""  # a system that rewrites what it is given
+        case True, False:
+            return "left", "changed on left"
+        case False, True:
+            return "right", "changed on right"
+        case _:
+            return _clash(rule.wins, f"changed on both sides, wins: {rule.wins}")
+
+
+def moved(half: Half | None, name: str, item: Item) -> bool:
+    """Whether the field differs from what was agreed and from what we sent. Absence is never a movement."""
+    if half is None or item.values.get(name, ABSENT) is ABSENT:
+        return False
+    now = item.digests[name]
+    return now != half.agreed.get(name) and now != half.sent.get(name)
+
+
+def _first_contact(rule: Rule, motion: Motion) -> tuple[Outcome, str]:
+    if rule.first in ("left", "right"):
+        return rule.first, f"first contact, first: {rule.first}"
+    if rule.first is None and motion.left_empty != motion.right_empty:
+        return ("right" if motion.left_empty else "left"), "first contact, an empty side is filled"
+    wins: Winner = "ask" if rule.first == "ask" else rule.wins
+    return _clash(wins, f"first contact, wins: {wins}")
+
+
+def _clash(wins: Winner, why: str) -> tuple[Outcome, str]:
+    return ("hold", why) if wins == "ask" else (wins, why)
+
+
+def _owned(owner: Side, motion: Motion) -> str:
+    foreign = motion.right_moved if owner == "left" else motion.left_moved
+    ours = motion.left_moved if owner == "left" else motion.right_moved
+    if foreign and not ours:
+        return f"{other(owner)} was edited and is put back, owner: {owner}"
+    return f"changed on {owner}, owner: {owner}" if ours else f"owner: {owner}"
+
+
+def _together(sync: Sync) -> list[tuple[Rule, ...]]:
+    """Every rule once, the members of a group side by side."""
+    grouped = {name: group for group, names in sync.groups.items() for name in names}
+    bundles: dict[str, list[Rule]] = {}
+    for rule in sync.rules:
+        bundles.setdefault(f"group {grouped[rule.name]}" if rule.name in grouped else rule.name, []).append(rule)
+    return [tuple(bundle) for bundle in bundles.values()]
+
+
+def _motion(rules: Sequence[Rule], halves: Mapping[Side, Half | None], items: Mapping[Side, Item]) -> Motion:
+    left, right = items["left"], items["right"]
+    return Motion(
+        left_moved=any(moved(halves["left"], rule.name, left) for rule in rules),
+        right_moved=any(moved(halves["right"], rule.name, right) for rule in rules),
+        equal=all(rule.same(left.values[rule.name], right.values[rule.name]) for rule in rules),
+        known=all(_known(half, rule.name) for rule in rules for half in halves.values()),
+        left_empty=all(empty(left.values[rule.name]) for rule in rules),
+        right_empty=all(empty(right.values[rule.name]) for rule in rules),
+        waiting=any(_waiting(halves[side], rule.name, items[side]) for rule in rules for side in items),
+    )
+
+
+def _outcome(rules: Sequence[Rule], motion: Motion, ruling: Ruling | None) -> tuple[Outcome, str]:
+    outcome, why = decide(rules[0], motion)
+    if outcome == "hold" and ruling:
+        return ruling.take, f"a person took {ruling.take}"
+    return outcome, why
+
+
+def _ruling(rules: Sequence[Rule], items: Mapping[Side, Item], rulings: Mapping[str, Ruling]) -> Ruling | None:
+    """The answer to a conflict, if every member still shows the two values that the person saw."""
+    given = [rulings.get(rule.name) for rule in rules]
+    for rule, ruling in zip(rules, given, strict=True):
+        seen = (items["left"].digests.get(rule.name), items["right"].digests.get(rule.name))
+        if ruling is None or seen != (ruling.left, ruling.right):
+            return None
+    return given[0]
+
+
+def _known(half: Half | None, name: str) -> bool:
+    return half is not None and (name in half.agreed or name in half.sent)
+
+
+def _waiting(half: Half | None, name: str, item: Item) -> bool:
+    if half is None or name not in half.sent:
+        return False
+    now = item.digests.get(name)
+    return now != half.sent[name] and now == half.agreed.get(name)
+
+
+def _visible(rule: Rule, halves: Mapping[Side, Half | None], items: Mapping[Side, Item]) -> bool:
+    return all(items[side].values[rule.name] is not ABSENT or _known(halves[side], rule.name) for side in items)
+
+
+def _fault(rules: Sequence[Rule], items: Mapping[Side, Item]) -> str | None:
+    for rule in rules:
+        for side, item in items.items():
+            if fault := item.faults.get(rule.name):
+                return f"{side}: {fault}"
+    return None
+
+
+def _move(rule: Rule, take: Side, items: Mapping[Side, Item], why: str, moves: Mapping[Side, list[Move]]) -> None:
+    to = other(take)
+    value, before = items[take].values[rule.name], items[to].values[rule.name]
+    if value is ABSENT or rule.same(value, before):
+        return  # absent never overwrites; an equal member of a moving group needs no write
+    moves[to].append(Move(rule.name, value, before, why))

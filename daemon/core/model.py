@@ -1,0 +1,140 @@
+"""This is where the nouns of a run are kept: what is remembered, what is seen, what is decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from connectors.base import Op, Record
+from daemon.core.rules import Side
+
+State: TypeAlias = Literal["active", "single", "held", "retired"]
+"""single: a record that has no partner and is not meant to get one now."""
+
+Reason: TypeAlias = Literal[
+    "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale", "unreachable",
+    "gone", "scope", "merged", "ignored",
+]  # fmt: skip
+"""Why a pair is held, single or retired."""
+
+Presence: TypeAlias = Literal["here", "gone", "outside", "unknown"]
+"""outside: the record exists, and its scope says that it does not take part. unknown: not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """What we remember of one record on one side: names and keyed digests, never a value."""
+
+    id: str
+    version: str | None = None
+    seen: bytes = b""
+    """16 bytes over the raw inputs of all fields as last seen; empty: look again."""
+    agreed: Mapping[str, bytes] = field(default_factory=dict)
+    """Per field, 8 bytes over its raw inputs when both sides last agreed."""
+    sent: Mapping[str, bytes] = field(default_factory=dict)
+    """Per field, of what we sent and have not seen confirmed."""
+    keys: tuple[bytes | None, ...] = ()
+    """One digest per alternative of match_on, without the id, so that a newcomer can find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two halves that are the same thing, or one half that has no partner."""
+
+    key: int
+    left: Half | None = None
+    right: Half | None = None
+    state: State = "active"
+    reason: Reason = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    """Field names, candidates, a system's own words. Stored encrypted."""
+    born: Literal["created", "matched", "confirmed", "imported"] = "matched"
+    since: float = 0.0
+    next_try: float = 0.0
+    attempts: int = 0
+    line: bytes = b""
+    """Digest of the change that was refused, so that it is not sent again unchanged."""
+
+    def half(self, side: Side) -> Half | None:
+        """What is remembered of *side*."""
+        return self.left if side == "left" else self.right
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A record seen through a sync's shared fields."""
+
+    record: Record
+    values: Mapping[str, Any]
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Fields that could not be read, and why."""
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    seen: bytes = b""
+    keys: tuple[bytes | None, ...] = ()
+    """One digest per alternative of match_on; None where a value is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a run knows about one side of a pair."""
+
+    presence: Presence
+    item: Item | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One field that gets another value on one side, and the rule that says so."""
+
+    field: str
+    value: Any
+    before: Any
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write to one side."""
+
+    side: Side
+    op: Op
+    moves: tuple[Move, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one pair needs. Its changes settle together or not at all."""
+
+    pair: Pair
+    left: Look
+    right: Look
+    changes: tuple[Change, ...] = ()
+    state: State = "active"
+    """What the pair is once the changes are done."""
+    reason: Reason = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Fields that nobody could decide, and why; they keep what was agreed."""
+    new: bool = False
+    """The pair is not in the store yet."""
+    line: bytes = b""
+    """Digest of exactly this: sides, records, operations, fields, values before and after."""
+
+    @property
+    def kind(self) -> str:
+        """The word that counts it: create, update, delete, deactivate, link, hold, retire or remember."""
+        ops = {change.op for change in self.changes}
+        for op in ("delete", "deactivate", "create"):
+            if op in ops:
+                return op
+        if ops:
+            return "update"
+        if self.state == "held":
+            return "hold"
+        if self.state == "retired":
+            return "retire"
+        return "link" if self.new and self.state == "active" else "remember"
+
+    def look(self, side: Side) -> Look:
+        """What the run knows about *side*."""
+        return self.left if side == "left" else self.right

@@ -1,0 +1,128 @@
+"""This is where a pair's two looks become one decision: fields merged, the gone sorted by case. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from connectors.base import Op
+from connectors.paths import ABSENT
+from daemon.core.merge import Merged, Ruling, merge, moved
+from daemon.core.model import Change, Decision, Item, Look, Move, Pair, Reason
+from daemon.core.rules import SIDES, Case, Rule, Side, Sync, other
+from daemon.core.types import empty
+
+Line = Callable[[Any], bytes]
+"""The digest of one line of a plan (Notcher.line)."""
+
+
+def decide_pair(
+    sync: Sync, pair: Pair, left: Look, right: Look, line: Line, *, rulings: Mapping[str, Ruling] | None = None,
+    new: bool = False,
+) -> Decision:  # fmt: skip
+    """What a pair with two halves needs. Fields are merged only where both records are here."""
+    base = Decision(pair, left, right, new=new)
+    match left.presence, right.presence:
+        case "here", "here":
+            assert left.item
+            assert right.item
+            halves = {side: pair.half(side) for side in SIDES}
+            merged = merge(sync, halves, {"left": left.item, "right": right.item}, rulings)
+            return _signed(_merged(base, merged), line)
+        case "gone", "gone":
+            return replace(base, state="retired", reason="gone")
+        case "outside", _:
+            return _signed(_by_case(sync, base, "left", "scope", sync.cases.out_of_scope_left), line)
+        case _, "outside":
+            return _signed(_by_case(sync, base, "right", "scope", sync.cases.out_of_scope_right), line)
+        case "gone", _:
+            return _signed(_by_case(sync, base, "left", "gone", _gone_case(sync, base, "left")), line)
+        case _, "gone":
+            return _signed(_by_case(sync, base, "right", "gone", _gone_case(sync, base, "right")), line)
+        case _:
+            detail = {"why": "the record could not be read"}
+            return replace(base, state="held", reason="unreachable", detail=detail)
+
+
+def decide_single(sync: Sync, pair: Pair, side: Side, item: Item, line: Line, *, wanted: bool, new: bool) -> Decision:
+    """What a record without a partner needs. *wanted* is the answer of create.when."""
+    look = Look("here", item)
+    sides = {side: look, other(side): Look("gone")}
+    base = Decision(pair, sides["left"], sides["right"], new=new)
+    case = sync.cases.new_left if side == "left" else sync.cases.new_right
+    if case == "ignore" or not wanted:
+        return replace(base, state="single", reason="ignored")
+    if case == "hold":
+        return replace(base, state="held", reason="case", detail={"why": f"cases.new_{side}: hold"})
+    if faults := {name: f"{side}: {fault}" for name, fault in item.faults.items()}:
+        return replace(base, state="held", reason="mapping", detail={"fields": faults})
+    moves = tuple(_birth_moves(sync, side, item))
+    why = f"new on {side}, cases.new_{side}: create"
+    return _signed(replace(base, changes=(Change(other(side), "create", moves, why),)), line)
+
+
+def _merged(base: Decision, merged: Merged) -> Decision:
+    moves: dict[Side, tuple[Move, ...]] = {"left": merged.to_left, "right": merged.to_right}
+    changes = tuple(Change(side, "update", moves[side]) for side in ("right", "left") if moves[side])
+    if merged.held:
+        conflict = all("changed on both" in why or "first contact" in why for why in merged.held.values())
+        reason: Reason = "conflict" if conflict else "mapping"
+        return replace(
+            base, changes=changes, held=merged.held, state="held", reason=reason, detail={"fields": dict(merged.held)}
+        )
+    return replace(base, changes=changes)
+
+
+def _gone_case(sync: Sync, base: Decision, gone: Side) -> Case:
+    survivor = base.look(other(gone)).item
+    half = base.pair.half(other(gone))
+    if survivor and any(moved(half, rule.name, survivor) for rule in sync.rules):
+        return sync.cases.gone_and_changed
+    return sync.cases.gone_left if gone == "left" else sync.cases.gone_right
+
+
+def _by_case(sync: Sync, base: Decision, side: Side, reason: Reason, case: Case) -> Decision:
+    """*side* lost its record (or its place in the scope); the other one still stands."""
+    why = f"gone on {side}" if reason == "gone" else f"out of scope on {side}"
+    survivor = base.look(other(side))
+    if case in ("delete", "deactivate") and survivor.presence == "here":
+        op: Op = "delete" if case == "delete" else "deactivate"
+        moves = tuple(_last_words(sync, survivor.item)) if case == "delete" else ()
+        change = Change(other(side), op, moves, f"{why}: {case}")
+        return replace(base, changes=(change,), state="retired", reason=reason)
+    if case in ("retire", "ignore"):
+        return replace(base, state="retired", reason=reason)
+    return replace(base, state="held", reason="case", detail={"why": f"{why}: {case}"})
+
+
+def _birth_moves(sync: Sync, side: Side, item: Item) -> list[Move]:
+    """Every value that a new record gets. Emptiness is what a new record has anyway."""
+    there = other(side)
+    return [
+        Move(rule.name, item.values[rule.name], None, f"new on {side}")
+        for rule in sync.rules
+        if _writable(rule, there) and not empty(item.values[rule.name])
+    ]
+
+
+def _writable(rule: Rule, side: Side) -> bool:
+    lens = rule.lens(side)
+    return lens is not None and lens.write is not None and lens.path is not None
+
+
+def _last_words(sync: Sync, item: Item | None) -> list[Move]:
+    """What a deleted record said, for the audit log and for undo."""
+    if item is None:
+        return []
+    shown = {rule.name: item.values[rule.name] for rule in sync.rules}
+    return [
+        Move(name, None, value, "deleted") for name, value in shown.items() if value is not ABSENT and not empty(value)
+    ]
+
+
+def _signed(decision: Decision, line: Line) -> Decision:
+    """With the digest by which an approval knows it again."""
+    if not decision.changes and not decision.new:
+        return decision
+    facts = [[c.side, c.op, [[m.field, m.before, m.value] for m in c.moves]] for c in decision.changes]
+    ids = [look.item.record.id if look.item else None for look in (decision.left, decision.right)]
+    return replace(decision, line=line([ids, facts]))

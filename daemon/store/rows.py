@@ -1,0 +1,64 @@
+"""This is where pairs become rows and back: digests packed by the field order of a layout."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from daemon.core.digests import FIELD, MATCH
+from daemon.core.model import Half, Pair
+from daemon.core.rules import Side
+
+COLUMNS = (
+    "key, sync, state, reason, detail, born, since, next_try, attempts, line, layout, "
+    "left_id, left_version, left_seen, left_agreed, left_sent, left_keys, "
+    "right_id, right_version, right_seen, right_agreed, right_sent, right_keys"
+)
+MARKS = ", ".join("?" * 23)
+
+_NOTHING = bytes(FIELD)
+_NO_KEY = bytes(MATCH)
+
+Row: TypeAlias = Sequence[Any]
+
+
+def to_row(pair: Pair, sync: int, layout: int, names: Sequence[str], detail: bytes | None) -> tuple[Any, ...]:
+    """The values of COLUMNS for *pair*."""
+    return (
+        pair.key, sync, pair.state, pair.reason, detail, pair.born, pair.since, pair.next_try, pair.attempts,
+        pair.line or None, layout, *_half_row(pair.left, names), *_half_row(pair.right, names),
+    )  # fmt: skip
+
+
+def to_pair(row: Row, names: Sequence[str], detail: Mapping[str, Any]) -> Pair:
+    """The pair of a row of COLUMNS; *names* is the layout that the row was written with."""
+    key, _, state, reason, _, born, since, next_try, attempts, line, _ = row[:11]
+    left, right = _half(row[11:17], names), _half(row[17:23], names)
+    return Pair(key, left, right, state, reason, detail, born, since, next_try, attempts, line or b"")
+
+
+def half_keys(row: Row, side: Side) -> list[bytes]:
+    """The match keys that a row of COLUMNS holds for *side*."""
+    return [key for key in _split(row[16 if side == "left" else 22] or b"", MATCH) if key != _NO_KEY]
+
+
+def _half_row(half: Half | None, names: Sequence[str]) -> tuple[Any, ...]:
+    if half is None:
+        return (None,) * 6
+    agreed = b"".join([half.agreed.get(name, _NOTHING) for name in names])
+    sent = b"".join([n.to_bytes(2) + half.sent[name] for n, name in enumerate(names) if name in half.sent])
+    keys = b"".join([key or _NO_KEY for key in half.keys])
+    return half.id, half.version, half.seen or None, agreed, sent or None, keys or None
+
+
+def _half(row: Row, names: Sequence[str]) -> Half | None:
+    id, version, seen, agreed, sent, keys = row
+    if id is None:
+        return None
+    known = {name: d for name, d in zip(names, _split(agreed or b"", FIELD), strict=False) if d != _NOTHING}
+    chunks = _split(sent or b"", FIELD + 2)
+    unconfirmed = {names[int.from_bytes(c[:2])]: c[2:] for c in chunks if int.from_bytes(c[:2]) < len(names)}
+    found = tuple(None if key == _NO_KEY else key for key in _split(keys or b"", MATCH))
+    return Half(id, version, seen or b"", known, unconfirmed, found)
+
+
+def _split(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]

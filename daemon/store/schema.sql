@@ -1,0 +1,77 @@
+-- The store remembers what both sides last agreed on. It holds names and keyed digests; values only in `flight`, encrypted.
+
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+CREATE TABLE sync (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    rev TEXT NOT NULL DEFAULT '',           -- of the mapping that the digests were taken with
+    fingerprint TEXT NOT NULL DEFAULT '',   -- of match keys, direction and scope at the last run
+    adopted INTEGER NOT NULL DEFAULT 0,     -- its first plan was approved
+    left_cursor TEXT, right_cursor TEXT,
+    left_count INTEGER, right_count INTEGER, -- records in the last complete listing
+    last_full REAL NOT NULL DEFAULT 0,
+    salt TEXT NOT NULL DEFAULT ''           -- day and tables that `seen` was taken with
+);
+
+-- The names of the fields in the order of the `agreed` blobs: 8 bytes a field, zeros where nothing was agreed.
+CREATE TABLE layout (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
+
+CREATE TABLE pair (
+    key INTEGER PRIMARY KEY,
+    sync INTEGER NOT NULL REFERENCES sync (id),
+    parent INTEGER REFERENCES pair (key),
+    state TEXT NOT NULL,                    -- active | single | held | retired
+    reason TEXT NOT NULL DEFAULT '',
+    detail BLOB,                            -- field names, candidates, a system's words; encrypted
+    born TEXT NOT NULL DEFAULT 'matched',   -- created | matched | confirmed | imported
+    since REAL NOT NULL DEFAULT 0,
+    next_try REAL NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    line BLOB,
+    layout INTEGER NOT NULL REFERENCES layout (id),
+    left_id TEXT, left_version TEXT, left_seen BLOB, left_agreed BLOB, left_sent BLOB, left_keys BLOB,
+    right_id TEXT, right_version TEXT, right_seen BLOB, right_agreed BLOB, right_sent BLOB, right_keys BLOB
+);
+-- Retired pairs keep claiming their ids: at most one pair per record and sync, ever.
+CREATE UNIQUE INDEX pair_left ON pair (sync, left_id) WHERE left_id IS NOT NULL;
+CREATE UNIQUE INDEX pair_right ON pair (sync, right_id) WHERE right_id IS NOT NULL;
+CREATE INDEX pair_open ON pair (sync, state) WHERE state IN ('held', 'single');
+
+-- Match keys of every half, so that a newcomer finds its partner, or the record that stands in its way.
+CREATE TABLE match_key (
+    sync INTEGER NOT NULL, side TEXT NOT NULL, digest BLOB NOT NULL, key INTEGER NOT NULL,
+    PRIMARY KEY (sync, side, digest, key)
+) WITHOUT ROWID;
+
+-- Writes on their way: planned, sent, then settled until the audit log holds the outcomes. Also the outbox.
+CREATE TABLE flight (
+    id INTEGER PRIMARY KEY,
+    sync INTEGER NOT NULL,
+    run TEXT NOT NULL,
+    first INTEGER NOT NULL,                 -- intent ids first .. first + size - 1; monotone, never reused
+    size INTEGER NOT NULL,
+    state TEXT NOT NULL,                    -- planned | sent | settled
+    audit_size INTEGER NOT NULL DEFAULT 0,  -- entries in the audit log when it settled: where to look for its outcomes
+    not_before REAL NOT NULL DEFAULT 0,
+    payload BLOB NOT NULL,                  -- the writes, encrypted
+    outcome BLOB                            -- what became of them, encrypted
+);
+
+CREATE TABLE approval (
+    sync INTEGER NOT NULL, line BLOB NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, expires REAL NOT NULL,
+    PRIMARY KEY (sync, line)
+) WITHOUT ROWID;
+
+-- A person's answers to conflicts; each holds for the two values that were seen.
+CREATE TABLE ruling (
+    pair INTEGER NOT NULL, field TEXT NOT NULL, take TEXT NOT NULL, left_seen BLOB NOT NULL, right_seen BLOB NOT NULL,
+    actor TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (pair, field)
+) WITHOUT ROWID;
+
+CREATE TABLE run (
+    id TEXT PRIMARY KEY, sync TEXT NOT NULL, started REAL NOT NULL, ended REAL, state TEXT NOT NULL,
+    actor TEXT NOT NULL, report TEXT NOT NULL DEFAULT '{}'
+) WITHOUT ROWID;
+CREATE INDEX run_of ON run (sync, started);
