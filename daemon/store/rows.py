@@ -12,7 +12,11 @@ COLUMNS = (
     "left_id, left_version, left_seen, left_agreed, left_sent, left_keys, "
     "right_id, right_version, right_seen, right_agreed, right_sent, right_keys"
 )
-MARKS = ", ".join("?" * 23)
+UPSERT = (
+    f"INSERT INTO pair ({COLUMNS}) VALUES ({', '.join('?' * 23)}) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
+)
+"""Never OR REPLACE: that would delete another pair which claims the same record, and say nothing."""
 
 _NOTHING = bytes(FIELD)
 _NO_KEY = bytes(MATCH)

@@ -16,7 +16,7 @@ SECRET = 32
 
 
 class Vault:
-    """Seals and opens small values. The secret MUST be in every backup of the store: without it nothing is known again."""
+    """Seals and opens small values. The secret MUST be in every backup: without it nothing is known again."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != SECRET:

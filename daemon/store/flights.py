@@ -1,0 +1,109 @@
+"""This is where writes on their way are kept: intents, and the outbox of what the audit log has not heard yet.
+
+MUST NOT: keep a payload longer than its write is open. It is the only business data in the store, and encrypted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from daemon.core.model import Pair
+from daemon.store.database import Database
+from daemon.store.pairs import Pairs
+from daemon.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Writes on their way together. `items` are in the order of their intent ids."""
+
+    id: int
+    sync: int
+    run: str
+    first: int
+    state: str
+    items: Sequence[Mapping[str, Any]]
+    outcomes: Sequence[Mapping[str, Any]] = ()
+    audit_size: int = 0
+    not_before: float = 0.0
+
+    @property
+    def intents(self) -> range:
+        """The intent ids of the items."""
+        return range(self.first, self.first + len(self.items))
+
+
+class Flights:
+    """Every write that is planned, sent, or settled but not yet testified."""
+
+    def __init__(self, database: Database, vault: Vault, pairs: Pairs) -> None:
+        self._db = database
+        self._vault = vault
+        self._pairs = pairs
+
+    def plan(self, sync: int, run: str, items: Sequence[Mapping[str, Any]]) -> Flight:
+        """Allocate intent ids and write the plan of some writes down, encrypted."""
+        with self._db.transaction() as db:
+            (first,) = db.execute("SELECT coalesce(max(value), 0) + 1 FROM meta WHERE name = 'intent'").fetchone()
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('intent', ?)", (first + len(items) - 1,))
+            id = db.execute(
+                "INSERT INTO flight (sync, run, first, size, state, payload) VALUES (?, ?, ?, ?, 'planned', ?)",
+                (sync, run, first, len(items), self._vault.seal(items)),
+            ).lastrowid
+        assert id is not None
+        return Flight(id, sync, run, first, "planned", items)
+
+    @property
+    def last_intent(self) -> int:
+        """The highest intent id ever given out; 0 if none."""
+        (found,) = self._db.rows("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'intent'")
+        return int(found[0])
+
+    def mark_sent(self, flight: Flight, not_before: float = 0.0) -> None:
+        """From here on the requests may have happened."""
+        with self._db.transaction() as db:
+            db.execute("UPDATE flight SET state = 'sent', not_before = ? WHERE id = ?", (not_before, flight.id))
+
+    def settle(
+        self, flight: Flight, outcomes: Sequence[Mapping[str, Any]], pairs: Iterable[Pair], audit_size: int
+    ) -> None:
+        """Remember what became of *flight* and of its pairs, in one transaction. The audit log hears of it next."""
+        with self._db.transaction() as db:
+            self._pairs.write(db, flight.sync, list(pairs))
+            db.execute(
+                "UPDATE flight SET state = 'settled', outcome = ?, audit_size = ? WHERE id = ?",
+                (self._vault.seal(outcomes), audit_size, flight.id),
+            )
+
+    def split_off(self, flight: Flight, lost: Mapping[int, float]) -> None:
+        """Keep the items with these positions open as flights of their own, to be probed not before the given times."""
+        with self._db.transaction() as db:
+            for position, not_before in lost.items():
+                db.execute(
+                    "INSERT INTO flight (sync, run, first, size, state, not_before, payload)"
+                    " VALUES (?, ?, ?, 1, 'sent', ?, ?)",
+                    (
+                        flight.sync, flight.run, flight.first + position, not_before,
+                        self._vault.seal([flight.items[position]]),
+                    ),
+                )  # fmt: skip
+
+    def finish(self, flights: Iterable[Flight]) -> None:
+        """The audit log holds the outcomes: erase the payloads."""
+        with self._db.transaction() as db:
+            db.executemany("DELETE FROM flight WHERE id = ?", [(flight.id,) for flight in flights])
+
+    def open(self, sync: int | None = None) -> list[Flight]:
+        """Every flight that is not finished, oldest first."""
+        rows = self._db.rows(
+            "SELECT id, sync, run, first, state, payload, outcome, audit_size, not_before FROM flight"
+            " WHERE ? IS NULL OR sync = ? ORDER BY id",
+            sync,
+            sync,
+        )
+        return [
+            Flight(
+                r[0], r[1], r[2], r[3], r[4], self._vault.open(r[5]), self._vault.open(r[6]) if r[6] else (), r[7], r[8]
+            )
+            for r in rows
+        ]

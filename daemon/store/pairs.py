@@ -1,0 +1,152 @@
+"""This is where pairs are found, written down and counted."""
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from daemon.core.model import Pair
+from daemon.core.rules import SIDES, Side
+from daemon.store.database import Database
+from daemon.store.rows import COLUMNS, UPSERT, half_keys, to_pair, to_row
+from daemon.store.vault import Vault
+
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The little that reading needs to know of a half: its pair, its digest, its pair's state."""
+
+    key: int
+    seen: bytes
+    state: str
+
+
+class Pairs:
+    """The pairs of all syncs. At most one per record and sync: a second is an IntegrityError, not a replacement."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._db = database
+        self._vault = vault
+        self._layouts: dict[int, tuple[str, ...]] = {}
+
+    def known(self, sync: int, side: Side, ids: Sequence[str]) -> dict[str, Known]:
+        """What reading needs of the halves with these record ids."""
+        rows = self._db.rows(
+            f"SELECT {side}_id, key, {side}_seen, state FROM pair"  # noqa: S608  # side is one of two words
+            f" WHERE sync = ? AND {side}_id IN (SELECT value FROM json_each(?))",
+            sync,
+            msgspec.json.encode(ids).decode(),
+        )
+        return {id: Known(key, seen, state) for id, key, seen, state in rows}
+
+    def get(self, keys: Iterable[int]) -> dict[int, Pair]:
+        """The pairs of these keys."""
+        found: dict[int, Pair] = {}
+        wanted = list(keys)
+        for at in range(0, len(wanted), _IDS_AT_ONCE):
+            chunk = msgspec.json.encode(wanted[at : at + _IDS_AT_ONCE]).decode()
+            rows = self._db.rows(
+                f"SELECT {COLUMNS} FROM pair WHERE key IN (SELECT value FROM json_each(?))",  # noqa: S608
+                chunk,
+            )
+            found |= {row[0]: self._pair(row) for row in rows}
+        return found
+
+    def keys_in(self, sync: int, *states: str) -> list[int]:
+        """The keys of all pairs of *sync* in one of *states*."""
+        marks = ",".join("?" * len(states))
+        sql = f"SELECT key FROM pair WHERE sync = ? AND state IN ({marks})"  # noqa: S608  # question marks only
+        return [key for (key,) in self._db.rows(sql, sync, *states)]
+
+    def standing(self, sync: int, side: Side) -> Iterator[tuple[int, str]]:
+        """Key and record id of every half on *side* whose pair has not ended, in the order of keys."""
+        after = 0
+        while rows := self._db.rows(
+            f"SELECT key, {side}_id FROM pair WHERE sync = ? AND key > ? AND state <> 'retired'"  # noqa: S608
+            f" AND {side}_id IS NOT NULL ORDER BY key LIMIT 10000",
+            sync,
+            after,
+        ):
+            yield from rows
+            after = rows[-1][0]
+
+    def count(self, sync: int) -> dict[str, int]:
+        """How many pairs are in each state."""
+        return dict(self._db.rows("SELECT state, count(*) FROM pair WHERE sync = ? GROUP BY state", sync))
+
+    def taken(self, sync: int, side: Side, digests: Collection[bytes]) -> dict[bytes, list[int]]:
+        """Which pairs already hold these match keys on *side*."""
+        found: dict[bytes, list[int]] = {}
+        wanted = list(digests)
+        for at in range(0, len(wanted), _IDS_AT_ONCE):
+            chunk = wanted[at : at + _IDS_AT_ONCE]
+            marks = ",".join("?" * len(chunk))
+            sql = f"SELECT digest, key FROM match_key WHERE sync = ? AND side = ? AND digest IN ({marks})"  # noqa: S608
+            for digest, key in self._db.rows(sql, sync, side, *chunk):
+                found.setdefault(digest, []).append(key)
+        return found
+
+    def find_pair(self, sync: int, record_id: str) -> list[int]:
+        """Keys of the pairs in which a record with this id stands on either side."""
+        rows = self._db.rows("SELECT key FROM pair WHERE sync = ? AND left_id = ?", sync, record_id)
+        rows += self._db.rows("SELECT key FROM pair WHERE sync = ? AND right_id = ?", sync, record_id)
+        return list(dict.fromkeys(key for (key,) in rows))
+
+    def new_keys(self) -> Iterator[int]:
+        """Fresh pair keys, for one run at a time."""
+        ((last,),) = self._db.rows("SELECT coalesce(max(key), 0) FROM pair")
+        while True:
+            last += 1
+            yield last
+
+    def remember(self, sync: int, pairs: Iterable[Pair]) -> None:
+        """Write down *pairs* as they are now, new or changed, in one transaction."""
+        with self._db.transaction() as db:
+            self.write(db, sync, list(pairs))
+
+    def forget(self, sync: int, keys: Collection[int]) -> None:
+        """Drop pairs that have nothing left to remember, such as a single whose record is gone."""
+        with self._db.transaction() as db:
+            self._drop_keys(db, sync, keys)
+            db.executemany("DELETE FROM pair WHERE key = ?", [(key,) for key in keys])
+
+    def _pair(self, row: Sequence[Any]) -> Pair:
+        detail = self._vault.open(row[4]) if row[4] else {}
+        return to_pair(row, self._layout_names(row[10]), detail)
+
+    def write(self, db: sqlite3.Connection, sync: int, pairs: Sequence[Pair]) -> None:
+        """`remember` inside a transaction that does more."""
+        if not pairs:
+            return
+        names = tuple(sorted({n for p in pairs for s in SIDES if (h := p.half(s)) for n in (*h.agreed, *h.sent)}))
+        layout = self._layout(db, names)
+        self._drop_keys(db, sync, [pair.key for pair in pairs])
+        rows = [to_row(p, sync, layout, names, self._vault.seal(p.detail) if p.detail else None) for p in pairs]
+        db.executemany(UPSERT, rows)
+        keys = [(sync, s, d, p.key) for p in pairs for s in SIDES if (h := p.half(s)) for d in h.keys if d]
+        db.executemany("INSERT OR IGNORE INTO match_key VALUES (?, ?, ?, ?)", keys)
+
+    def _drop_keys(self, db: sqlite3.Connection, sync: int, keys: Collection[int]) -> None:
+        listed = msgspec.json.encode(list(keys)).decode()
+        rows = db.execute(
+            f"SELECT {COLUMNS} FROM pair WHERE key IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (listed,),
+        ).fetchall()
+        gone = [(sync, side, digest, row[0]) for row in rows for side in SIDES for digest in half_keys(row, side)]
+        db.executemany("DELETE FROM match_key WHERE sync = ? AND side = ? AND digest = ? AND key = ?", gone)
+
+    def _layout(self, db: sqlite3.Connection, names: tuple[str, ...]) -> int:
+        text = msgspec.json.encode(names).decode()
+        db.execute("INSERT INTO layout (names) VALUES (?) ON CONFLICT DO NOTHING", (text,))
+        (id,) = db.execute("SELECT id FROM layout WHERE names = ?", (text,)).fetchone()
+        return int(id)
+
+    def _layout_names(self, id: int) -> tuple[str, ...]:
+        if id not in self._layouts:
+            (row,) = self._db.rows("SELECT names FROM layout WHERE id = ?", id)
+            self._layouts[id] = tuple(msgspec.json.decode(row[0]))
+        return self._layouts[id]

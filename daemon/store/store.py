@@ -1,0 +1,116 @@
+"""This is where the daemon's memory is opened: one SQLite file with its secret beside it."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daemon.core.rules import Side
+from daemon.errors import StoreError
+from daemon.store.database import Database
+from daemon.store.flights import Flights
+from daemon.store.journal import Journal
+from daemon.store.pairs import Pairs
+from daemon.store.vault import Vault
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRow:
+    """What is remembered of a sync as a whole."""
+
+    id: int
+    name: str
+    rev: str = ""
+    fingerprint: str = ""
+    adopted: bool = False
+    cursors: Mapping[Side, str | None] = field(default_factory=dict)
+    counts: Mapping[Side, int | None] = field(default_factory=dict)
+    last_full: float = 0.0
+    salt: str = ""
+
+
+class Store:
+    """Everything the engine remembers: `pairs`, `flights`, `journal`. Safe to call from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates the store at *path*. Raises StoreError with the remedy."""
+        self.new = not path.exists()
+        """Nothing was remembered when this store was opened."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.vault = Vault.at(path.with_name("state.key"), may_create=self.new)
+        try:
+            self._db = Database(path)
+            self._prepare()
+        except sqlite3.DatabaseError as fault:
+            raise StoreError(f"{path} cannot be used: {fault}. Restore it from the backup, or move it away") from None
+        path.chmod(0o600)
+        self.pairs = Pairs(self._db, self.vault)
+        self.flights = Flights(self._db, self.vault, self.pairs)
+        self.journal = Journal(self._db)
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._db.close()
+
+    def sync(self, name: str) -> SyncRow:
+        """What is remembered of the sync *name*; made when it is new."""
+        with self._db.transaction() as db:
+            db.execute("INSERT INTO sync (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        (row,) = self._db.rows(
+            "SELECT id, rev, fingerprint, adopted, left_cursor, right_cursor, left_count, right_count, last_full, salt"
+            " FROM sync WHERE name = ?",
+            name,
+        )
+        cursors: dict[Side, str | None] = {"left": row[4], "right": row[5]}
+        counts: dict[Side, int | None] = {"left": row[6], "right": row[7]}
+        return SyncRow(row[0], name, row[1], row[2], bool(row[3]), cursors, counts, row[8], row[9])
+
+    def save_sync(self, row: SyncRow) -> None:
+        """Remember *row*: cursors, counts and the mapping's revision, at the end of a run."""
+        with self._db.transaction() as db:
+            db.execute(
+                "UPDATE sync SET rev=?, fingerprint=?, adopted=?, left_cursor=?, right_cursor=?, left_count=?,"
+                " right_count=?, last_full=?, salt=? WHERE id=?",
+                (
+                    row.rev, row.fingerprint, row.adopted, row.cursors.get("left"), row.cursors.get("right"),
+                    row.counts.get("left"), row.counts.get("right"), row.last_full, row.salt, row.id,
+                ),
+            )  # fmt: skip
+
+    def note(self, name: str, value: Any) -> None:
+        """Remember one small fact, such as the audit log's head."""
+        with self._db.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def noted(self, name: str) -> Any:
+        """The fact of that name, or None."""
+        rows = self._db.rows("SELECT value FROM meta WHERE name = ?", name)
+        return rows[0][0] if rows else None
+
+    def _prepare(self) -> None:
+        if self.new:
+            with self._db.transaction() as db:
+                for statement in _statements(SCHEMA.read_text()):
+                    db.execute(statement)
+                db.execute("INSERT INTO meta VALUES ('version', ?), ('secret', ?)", (VERSION, self.vault.seal("ours")))
+            return
+        known = dict(self._db.rows("SELECT name, value FROM meta"))
+        if known.get("version") != VERSION:
+            raise StoreError(
+                f"the store has format {known.get('version')}, this Tallystick knows {VERSION}: upgrade it"
+            )
+        self.vault.open(known["secret"])
+
+
+def _statements(script: str) -> list[str]:
+    found, statement = [], ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            found.append(statement)
+            statement = ""
+    return found
