@@ -1,0 +1,64 @@
+"""This is where the verbs are listed that an administrator has, whichever door is used: socket, command line, later web.
+
+Every answer is a JSON object, documented beside its verb. A verb that fails raises a TallystickError.
+*actor* says who asks: "uid:1000", "schedule", "local".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+Answer: TypeAlias = Mapping[str, Any]
+
+
+class Operations(Protocol):
+    """What the daemon does for people. Implemented by daemon.service, spoken to directly or through admin.client."""
+
+    def status(self) -> Answer:
+        """Life of the daemon and of each sync, what needs attention first.
+
+        {state, pid, version, generation, config: {ok, problems, loaded_at}, attention: [{sync, what, remedy}],
+         syncs: [{name, running, last: {id, state, ended}, next, pairs: {active, held, single, retired}}]}
+        """
+
+    def run(self, sync: str, *, full: bool, only: str | None, wait: bool, actor: str, reason: str) -> Answer:
+        """Run one sync now. With *wait* the run's report (see daemon.engine.report), else {run, queued: true}."""
+
+    def plan(self, sync: str, *, full: bool, actor: str) -> Answer:
+        """What a run would do: a report with state `planned`. Writes to no system."""
+
+    def adopt(self, sync: str, *, actor: str) -> Answer:
+        """The first plan in the form of a census: a report with matched, unmatched and ambiguous records listed."""
+
+    def approve(
+        self, sync: str, *, kinds: Sequence[str], only: str | None, actor: str, reason: str, expires: float
+    ) -> Answer:
+        """Re-gather, re-plan and approve the lines that a guard holds: {approved: {kind: count}, expires}."""
+
+    def reload(self, *, actor: str) -> Answer:
+        """Read the configuration anew: {applied, generation, changes: [...], problems: [...]}."""
+
+    def why(self, sync: str, key: str, *, actor: str) -> Answer:
+        """One pair explained: state, per field both values, what was agreed, the rule, and what happens next."""
+
+    def runs(self, sync: str | None, *, limit: int) -> Answer:
+        """{runs: [{id, sync, started, ended, state, actor, report}]}, newest first."""
+
+    def held(self, sync: str | None) -> Answer:
+        """{held: [{sync, pair, left, right, reason, since, attempts, next_try, fields | why}]}."""
+
+    def retry(self, sync: str, key: str, *, actor: str) -> Answer:
+        """Let a held pair be tried again in the next run: {pair, retried: true}."""
+
+    def conflicts(self, sync: str | None) -> Answer:
+        """{conflicts: [...]}: the held pairs whose reason is a conflict, in the form of `held`."""
+
+    def resolve(
+        self, sync: str, key: str, *, take: Literal["left", "right"], fields: Sequence[str], actor: str, reason: str
+    ) -> Answer:
+        """Answer a conflict for the two values that stand there now: {pair, take, fields}. The next run writes."""
+
+    def audit_verify(self, *, expect_size: int | None, max_age: float | None) -> Answer:
+        """The verdict on the whole log: {code, size, sealed, checkpoints, problems}."""
+
+    def audit_show(self, *, start: int, limit: int, match: Mapping[str, str], actor: str) -> Answer:
+        """{entries: [{seq, time, ...}]}, decrypted. Reading is itself an entry."""

@@ -1,0 +1,91 @@
+"""This is where a run is told: counts, lines, guards and problems, for people and as stable JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from connectors.paths import ABSENT
+from daemon.core.model import Decision
+from daemon.core.rules import SIDES, Sync
+
+RunState: TypeAlias = Literal["planned", "done", "held", "postponed", "failed", "stopped"]
+"""held: everything that may flow did, and something waits for a person. postponed: a system was away."""
+
+HIDDEN = "(hidden)"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a run. A plan gathers and decides like a run, and writes to no system and no store."""
+
+    kind: Literal["run", "plan"] = "run"
+    full: bool = False
+    """Compare everything, even where a cursor could be used."""
+    only: str | None = None
+    """A record id on either side: decide and write only that pair."""
+    actor: str = "local"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run came to."""
+
+    sync: str
+    run: str
+    state: RunState
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """By Decision.kind, then `written`, `refused`, `unknown`, `read_left`, `read_right`, `unchanged`."""
+    lines: Sequence[Mapping[str, Any]] = ()
+    """One per decision that changes or holds something: see `line`."""
+    guards: Sequence[Mapping[str, Any]] = ()
+    """{kind, count, allowed, pairs, field, text, remedy}."""
+    problems: Sequence[str] = ()
+    """What a person should know, each with place and remedy."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable form: docs/operations.md, `plan -o json`."""
+        return {
+            "sync": self.sync,
+            "run": self.run,
+            "state": self.state,
+            "counts": dict(self.counts),
+            "lines": list(self.lines),
+            "guards": list(self.guards),
+            "problems": list(self.problems),
+        }
+
+
+def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[str, Any]:
+    """One decision: {kind, left, right, changes: [{side, op, why, fields: {name: {before, after, why}}}], held, guard}.
+
+    Values of fields with `audit: digest` or `none` are hidden.
+    """
+    told: dict[str, Any] = {"kind": decision.kind}
+    for side in SIDES:
+        half, item = decision.pair.half(side), decision.look(side).item
+        told[side] = item.record.id if item else (half.id if half else None)
+    told["changes"] = [
+        {
+            "side": change.side,
+            "op": change.op,
+            "why": change.why,
+            "fields": {
+                m.field: {"before": shown(sync, m.field, m.before), "after": shown(sync, m.field, m.value), "why": m.why}
+                for m in change.moves
+            },
+        }
+        for change in decision.changes
+    ]
+    if decision.state in ("held", "retired", "single"):
+        told |= {"reason": decision.reason, "detail": dict(decision.detail)}
+    if guard:
+        told["guard"] = guard
+    return told
+
+
+def shown(sync: Sync, name: str, value: Any) -> Any:
+    """*value* as it may be printed."""
+    if value is None or value is ABSENT:
+        return None
+    return value if sync.rule(name).audit == "value" else HIDDEN
