@@ -1,5 +1,6 @@
 """This is where a kind of system is described: the YAML facts of a connector, and what a system file adds to them."""
 
+import difflib
 import importlib
 import pkgutil
 import re
@@ -12,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandle
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 import connectors.drivers
+from connectors import yamlfile
 from connectors.base import Driver
 
 
@@ -171,3 +173,44 @@ def driver_module(name: str) -> DriverModule:
         raise KeyError(f"no driver '{name}'; known: {', '.join(driver_names())}")
     module: Any = importlib.import_module(f"connectors.drivers.{name}")
     return module  # type: ignore[no-any-return]  # a module is checked against the protocol by tests/connectors
+
+
+_DEFINITIONS = Path(__file__).parent / "definitions"
+
+
+class UnknownDefinition(KeyError):
+    """No definition of that name; the text names the likely one and all that are known."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would put the whole sentence in quotes
+
+
+def definition_names() -> tuple[str, ...]:
+    """The definitions that travel with the product: the files of connectors/definitions."""
+    return tuple(sorted(path.stem for path in _DEFINITIONS.glob("*.yaml")))
+
+
+def load_definition(name: str, beside: Path | None = None) -> Definition:
+    """The definition *name*, or the file of that relative path seen from the folder *beside* (./my_crm.yaml).
+
+    Raises UnknownDefinition where there is none, yamlfile.YamlError for every fault of the file at once.
+    """
+    path = _definition_file(name, beside)
+    definition = yamlfile.check(yamlfile.read(path), Definition)
+    if definition.name != path.stem:
+        raise UnknownDefinition(f"{path.name} calls itself '{definition.name}'; name and file must be the same")
+    return definition
+
+
+def _definition_file(name: str, beside: Path | None) -> Path:
+    if name.endswith(".yaml") or "/" in name:
+        path = (beside or Path()) / name
+        if not path.is_file():
+            raise UnknownDefinition(f"no definition file {name} beside the system file")
+        return path
+    known = definition_names()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean '{close[0]}'" if close else ""
+        raise UnknownDefinition(f"no definition '{name}'{meant}; known: {', '.join(known)}; or a file: ./{name}.yaml")
+    return _DEFINITIONS / f"{name}.yaml"

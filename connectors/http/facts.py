@@ -1,0 +1,355 @@
+"""This is where the words of an HTTP definition are fixed: what a system file and an entity may say."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, field_validator, model_validator
+
+from connectors import paths
+from connectors.base import Op
+from connectors.definition import Duration, EnvRef, Facts, SystemFacts
+from connectors.http.auth import Auth, NoAuth
+from connectors.http.budget import BreakerRule, Limits, Retry
+from connectors.http.client import Patience
+from connectors.http.filters import Language
+from connectors.http.paging import PageRule
+from connectors.http.select import Expression
+from connectors.http.tls import Tls
+
+_VERBS = ("get", "post", "put", "patch", "delete")
+Kind: TypeAlias = Literal["rate", "temporary", "auth", "refused", "stale", "gone", "cursor_expired", "permanent"]
+"""What an answer means.
+
+rate: not looked at, try later. temporary: a fault of the system. auth: not let in. refused: not this record.
+stale: changed meanwhile. gone: no such record. cursor_expired: read everything. permanent: never like this.
+"""
+
+
+class Timeouts(Facts):
+    """How long a request may take, each limit on its own."""
+
+    connect: Duration = 5.0
+    """For the connection and its TLS handshake."""
+    read: Duration = 30.0
+    """For each wait for more bytes."""
+    total: Duration = 60.0
+    """For the whole request, however steadily its bytes drip in."""
+
+    def patience(self) -> Patience:
+        """The same in the client's words."""
+        return Patience(self.connect, self.read, self.total)
+
+
+class System(SystemFacts):
+    """One installation that speaks HTTP."""
+
+    base_url: str | EnvRef
+    """Where every path begins: https://crm.example.com/api. No password, no query."""
+    auth: Auth = NoAuth()
+    """How the system is told who we are."""
+    limits: Limits = Limits()
+    """What the system allows us."""
+    breaker: BreakerRule = BreakerRule()
+    """When the system is left alone."""
+    retry: Retry = Retry()
+    """How long one call may wait."""
+    timeout: Timeouts = Timeouts()
+    """How long one request may take."""
+    tls: Tls = Tls()
+    """How the server is trusted."""
+    headers: Mapping[str, str] = {}
+    """Headers of every request. Never credentials: they belong to `auth`."""
+    query: Mapping[str, str] = {}
+    """Query parameters of every request."""
+    params: Mapping[str, Any] = {}
+    """Values for {params.NAME} in the definition's paths, queries and bodies."""
+
+
+class VersionRule(Facts):
+    """Where a record's version stands. Exactly one place."""
+
+    path: str | None = None
+    """A path in the record."""
+    header: str | None = None
+    """A header of the answer to `get` and to writes, usually ETag. Records of a list have no version then."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "VersionRule":
+        if (self.path is None) == (self.header is None):
+            raise ValueError("version names either path or header")
+        return self
+
+    @field_validator("path")
+    @classmethod
+    def _is_path(cls, value: str | None) -> str | None:
+        return value if value is None else checked_path(value)
+
+
+class CursorFacts(Facts):
+    """How `changed` reads on."""
+
+    field: str | None = None
+    """Path of the value that rises with every change; for `time` and `number`."""
+    token: Expression | None = None
+    """Where the answer holds the token to read on with; for `token`."""
+    kind: Literal["time", "number", "token"] = "time"
+    """What the values are."""
+    param: str | None = None
+    """Query parameter that takes the cursor. Not needed where {since} stands in path, query or body."""
+    tiebreak: str | None = None
+    """Second field of the system's order. For the reader of the definition; ids are compared anyway."""
+    lag: Duration = 0.0
+    """How far behind its own clock the system's index may be."""
+    overlap: Duration = 0.0
+    """How much is read again, for changes that were committed late."""
+
+    @model_validator(mode="after")
+    def _has_source(self) -> "CursorFacts":
+        if (self.token is None) != (self.kind != "token") or (self.field is None) != (self.kind == "token"):
+            raise ValueError("cursor names field for time and number, or token for kind: token")
+        return self
+
+
+class Ask(Facts):
+    """One request: a verb with its path, and what goes along. {name} is filled in; in a path it is quoted."""
+
+    get: str | None = None
+    post: str | None = None
+    put: str | None = None
+    patch: str | None = None
+    delete: str | None = None
+    query: Mapping[str, Any] = {}
+    """Parameters. One whose value is null or an unset placeholder is left out."""
+    headers: Mapping[str, str] = {}
+    """Headers of this request."""
+    body: Any = None
+    """JSON to send. A text that is one placeholder keeps the type of what is filled in."""
+
+    @model_validator(mode="after")
+    def _one_verb(self) -> "Ask":
+        named = [verb for verb in _VERBS if getattr(self, verb) is not None]
+        if len(named) != 1:
+            raise ValueError(f"a request has exactly one of {', '.join(_VERBS)}; here: {', '.join(named) or 'none'}")
+        return self
+
+    @property
+    def method(self) -> str:
+        """The verb, as HTTP writes it."""
+        return next(verb for verb in _VERBS if getattr(self, verb) is not None).upper()
+
+    @property
+    def path(self) -> str:
+        """The path template."""
+        text: str = getattr(self, self.method.lower())
+        return text
+
+
+class Pushed(Facts):
+    """A filter expression in one parameter: {param: filter, language: scim}."""
+
+    param: str
+    """The query parameter."""
+    language: Language
+    """scim (RFC 7644) or odata (V4)."""
+
+
+class Selected(Facts):
+    """How the system is told which fields are wanted, where it shows only some by itself."""
+
+    param: str
+    """The query parameter; takes names joined by commas."""
+    under: str | None = None
+    """Only fields inside this object are named, without it: HubSpot's `properties`."""
+
+
+class Listing(Ask):
+    """A request that answers with records, page after page."""
+
+    records: Expression = "@"
+    """Where the records are in the answer."""
+    page: PageRule | None = None
+    """How to get the next page; left out where everything comes at once."""
+    where: Mapping[str, str] = {}
+    """Field path -> query parameter that compares it. What cannot be pushed down is compared here."""
+    filter: Pushed | None = None
+    """All comparisons in one expression, instead of `where`."""
+    select: Selected | None = None
+    """How to ask for fields."""
+    complete: bool = True
+    """False where the system is known to leave records out of this listing: absence then never means deletion."""
+
+
+class Changed(Listing):
+    """Records that changed since a cursor, the one given included."""
+
+    cursor: CursorFacts
+
+
+class Deleted(Listing):
+    """Records that were deleted; read after the changed ones of an incremental run."""
+
+    id: str | tuple[str, ...] | None = None
+    """Where the id stands in these records, if elsewhere than in others."""
+
+
+class Getting(Ask):
+    """One record by id, or several at once where `batch` says how many."""
+
+    record: Expression = "@"
+    """Where the record is in the answer."""
+    gone: tuple[int, ...] = (404, 410)
+    """Statuses that say: no such record."""
+    gone_when: Expression | None = None
+    """True in an answer that says so with status 200: `archived`, `status == 'deleted'`."""
+    batch: int | None = Field(default=None, ge=1)
+    """Most ids in one request; {ids} takes them."""
+    records: Expression = "@"
+    """Where the records are in the answer of a batch."""
+    select: Selected | None = None
+    """How to ask for fields."""
+
+
+class Finding(Listing):
+    """Records by the value of a field."""
+
+    by: tuple[str, ...]
+    """Paths that can be looked up. Each is sent as `where` or `filter` says, else as a parameter of its own name."""
+    lag: Duration = 0.0
+    """How far the index behind this request trails. More than zero: never asked where the answer must be true now."""
+
+
+class Marker(Facts):
+    """A field of the record that keeps a value of ours, by which a create can be found again."""
+
+    field: str
+    """Its path."""
+
+
+class InHeader(Facts):
+    """Something that travels in a header: {header: If-Match}."""
+
+    header: str
+    """The header's name."""
+
+
+class Writing(Ask):
+    """What every write has."""
+
+    record: Expression | None = None
+    """Where the answer shows the whole record as it is now. Left out: it does not, and is not believed to."""
+    precondition: InHeader | None = None
+    """The header that takes the version, usually If-Match."""
+    stale: tuple[int, ...] = (412,)
+    """Statuses that say: changed meanwhile."""
+
+
+class Creating(Writing):
+    """A new record."""
+
+    id: str | tuple[str, ...] | None = None
+    """Where the answer holds the new id, if elsewhere than in a record. Else the end of the Location header."""
+    marker: Marker | None = None
+    """Where our own value is left."""
+    idempotency: InHeader | None = None
+    """The header that takes a key by which the system recognises a repeated create."""
+
+
+class Updating(Writing):
+    """A change of a record."""
+
+    send: Literal["changed", "whole", "scim_patch"] = "changed"
+    """changed: only what changes. whole: the record is read, changed and sent back. scim_patch: RFC 7644 3.5.2."""
+
+
+class Deleting(Writing):
+    """The end of a record."""
+
+    already_gone: tuple[int, ...] = (404, 410)
+    """Statuses that say: nothing left to delete. That is success."""
+
+
+class Reads(Facts):
+    """How records are had."""
+
+    list: Listing | None = None
+    changed: Changed | None = None
+    deleted: Deleted | None = None
+    get: Getting | None = None
+    find: Finding | None = None
+
+
+class Writes(Facts):
+    """How records are changed."""
+
+    create: Creating | None = None
+    update: Updating | None = None
+    delete: Deleting | None = None
+    deactivate: Updating | None = None
+
+
+class ErrorRule(Facts):
+    """What an answer of this system means, where it does not follow the custom. The first that fits decides."""
+
+    status: int | None = None
+    """The status, or any."""
+    body: Expression | None = None
+    """True for the body, or any."""
+    kind: Kind = Field(alias="class")
+    """What it means."""
+
+
+class CapabilityFacts(Facts):
+    """What the author of a definition knows better than the driver can tell; see connectors/base.py."""
+
+    precondition: bool | None = None
+    idempotent_create: bool | None = None
+    tombstones: bool | None = None
+    consistency_window: Duration | None = None
+    processing_window: Duration | None = None
+    times_trusted: bool | None = None
+
+
+class Entity(Facts):
+    """One kind of record of an HTTP system."""
+
+    id: str | tuple[str, ...] = "id"
+    """Path of the id; several paths make a composite id, written as a JSON array."""
+    version: VersionRule | None = None
+    """Where a version stands, if the system has one."""
+    read: Reads = Reads()
+    """How records are had."""
+    write: Writes = Writes()
+    """How records are changed."""
+    errors: tuple[ErrorRule, ...] = ()
+    """What this system's answers mean where they do not follow the custom."""
+    messages: tuple[Expression, ...] = ()
+    """Where the answers hold their own words about an error, besides the usual places."""
+    empty: Literal["omitted", "null", ""] = "null"
+    """How emptiness is shown. `omitted`: a requested field that is missing becomes null."""
+    nested: Literal["merge", "replace"] = "merge"
+    """Whether a partial object in an update keeps its siblings."""
+    capabilities: CapabilityFacts = CapabilityFacts()
+    """What cannot be told from the rest."""
+
+    @field_validator("id")
+    @classmethod
+    def _are_paths(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(value, str):
+            return checked_path(value)
+        if not value:
+            raise ValueError("a composite id has at least one part")
+        return tuple(checked_path(part) for part in value)
+
+    def operation(self, op: Op) -> Writing | None:
+        """How this write is made; None where it is not."""
+        found: Writing | None = getattr(self.write, op)
+        return found
+
+
+def checked_path(text: str) -> str:
+    """*text*, if it is a path. Raises ValueError with the reason."""
+    try:
+        paths.parse(text)
+    except paths.PathError as e:
+        raise ValueError(f"'{text}' is not a path: {e} at column {e.position + 1}") from None
+    return text

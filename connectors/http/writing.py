@@ -1,0 +1,191 @@
+"""This is where a wish becomes one request and its answer one outcome; a maybe is never called a failure.
+
+    nothing was sent, or the system said "later"      NotSent
+    not let in, no such collection                    NotSent(permanent=True)
+    the system looked at it and will not have it      Refused, in its own words
+    the record changed meanwhile                      Stale
+    sent, and no answer that settles it (timeouts, resets, 5xx, redirects, unreadable answers)      Lost
+A write is sent once: the budget repeats it only after what certainly did not happen.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from connectors import paths
+from connectors.base import (
+    ConnectorError,
+    Done,
+    Failed,
+    Gone,
+    Lost,
+    NotSent,
+    Outcome,
+    Permanent,
+    Record,
+    Refused,
+    Stale,
+    Temporary,
+    Write,
+)
+from connectors.http.client import AnswerLost, BadAnswer, NotReached, Response, Untrusted
+from connectors.http.facts import Ask, Creating, Deleting, Entity, Updating, Writing
+from connectors.http.reading import Reader
+from connectors.http.records import Shape, Wanted
+from connectors.http.requester import Requester
+from connectors.http.scim import scim_patch
+from connectors.http.select import pick
+from connectors.http.templates import fill, names_in
+from connectors.http.verdict import Judge, Verdict
+
+
+class Writer:
+    """Writes records of one entity, one request each."""
+
+    def __init__(self, requester: Requester, name: str, entity: Entity, reader: Reader) -> None:
+        self._requester, self._name, self._entity, self._reader = requester, name, entity, reader
+        self._judge = Judge(entity.errors, entity.messages)
+        self._shape = Shape(entity)
+
+    def write(self, write: Write, wanted: Wanted) -> Outcome:
+        """What came of one write; never raises for it."""
+        how = self._entity.operation(write.op)
+        if how is None:
+            return NotSent(f"{self._place}: the definition has no write.{write.op}", permanent=True)
+        try:
+            if isinstance(how, Updating) and how.send == "whole":
+                return self._write_whole(how, write, wanted)
+            return self._send(how, write, write.fields, write.version, wanted)
+        except ValueError as e:  # a value that cannot be put into the request
+            return Refused(f"{self._place}: {e}")
+
+    @property
+    def _place(self) -> str:
+        return f"{self._requester.system} {self._name}"
+
+    def _write_whole(self, how: Updating, write: Write, wanted: Wanted) -> Outcome:
+        try:
+            seen = self._reader.raw(write.id or "")
+        except Temporary as e:
+            return NotSent(str(e), e.retry_after)
+        except ConnectorError as e:
+            return NotSent(str(e), permanent=True)
+        match seen:
+            case Gone(id):
+                return Stale(f"{self._place} {id}: no such record any more")
+            case Failed(_, message):
+                return NotSent(message)
+            case (record, version):
+                if write.version is not None and version != write.version:
+                    return Stale(f"{self._place} {write.id}: changed since it was read")
+                return self._send(how, write, _merged(record, write.fields), version, wanted)
+
+    def _send(
+        self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None, wanted: Wanted
+    ) -> Outcome:
+        values = self._values(how, write, fields, version)
+        headers = {}
+        if how.precondition is not None and version is not None:
+            headers[how.precondition.header] = version
+        if isinstance(how, Creating) and how.idempotency is not None and write.key is not None:
+            headers[how.idempotency.header] = write.key
+        ask = self._with_body(how, values)
+        try:
+            verdict = self._requester.ask(ask, self._judge, values, repeatable=False, headers=headers)
+        except NotReached as e:
+            return NotSent(str(e), e.retry_after)
+        except Untrusted as e:
+            return NotSent(str(e), permanent=True)
+        except (AnswerLost, BadAnswer) as e:
+            return Lost(str(e))
+        except Permanent as e:
+            return Refused(str(e))
+        return self._outcome(how, write, verdict, wanted)
+
+    def _values(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> dict[str, Any]:
+        if isinstance(how, Creating) and how.marker is not None and write.marker is not None:
+            marked = paths.patch(fields, {paths.parse(how.marker.field): write.marker})
+            fields = _merged(fields, marked)
+        values: dict[str, Any] = {"fields": fields, "op": write.op}
+        values |= {name: v for name, v in (("key", write.key), ("marker", write.marker), ("version", version)) if v}
+        return values | (self._shape.id_values(write.id) if write.id is not None else {})
+
+    def _with_body(self, how: Writing, values: Mapping[str, Any]) -> Ask:
+        """The request with its default body: the fields themselves, for all but deletes."""
+        body = how.body
+        if body is None and not isinstance(how, Deleting):
+            body = "{fields}"
+        if isinstance(how, Updating) and how.send == "scim_patch":
+            body = scim_patch(fill(body, values))
+        return how if body is how.body else how.model_copy(update={"body": body})
+
+    def _outcome(self, how: Writing, write: Write, verdict: Verdict, wanted: Wanted) -> Outcome:
+        status = verdict.response.status
+        if isinstance(how, Deleting) and (verdict.fine or status in how.already_gone):
+            return Done(write.id or "")
+        if not verdict.fine and status in how.stale:
+            return Stale(str(verdict))
+        match verdict.kind:
+            case None:
+                return self._done(how, write, verdict.response, wanted)
+            case "rate":
+                return NotSent(str(verdict), verdict.retry_after)
+            case "auth":
+                return NotSent(f"{verdict}: not let in; check auth: and permissions", permanent=True)
+            case "stale":
+                return Stale(str(verdict))
+            case "gone" if isinstance(how, Creating) and not names_in(how.path):
+                return NotSent(f"{verdict}: there is no such collection; check the path", permanent=True)
+            case "refused" | "gone":
+                return Refused(str(verdict))
+            case "permanent" | "cursor_expired" if status >= 400:
+                return NotSent(str(verdict), permanent=True)
+            case _:
+                return Lost(str(verdict))
+
+    def _done(self, how: Writing, write: Write, response: Response, wanted: Wanted) -> Outcome:
+        body = _readable(response)
+        record = self._record(how, response, body, wanted)
+        shown = pick(how.record, body) if how.record else body
+        version = self._shape.version(shown if isinstance(shown, dict) else None, response.headers)
+        if write.id is not None:
+            return Done(write.id, version, record)
+        id = record.id if record else self._new_id(how, response, body)
+        if id is None:
+            return Lost(f"{response.where}: {response.status}, created it seems, but the answer does not say its id")
+        return Done(id, version, record)
+
+    def _record(self, how: Writing, response: Response, body: Any, wanted: Wanted) -> Record | None:
+        raw = pick(how.record, body) if how.record else None
+        if not isinstance(raw, dict):
+            return None
+        try:
+            return self._shape.record(raw, response.where, response.headers, wanted)
+        except Permanent:
+            return None
+
+    def _new_id(self, how: Writing, response: Response, body: Any) -> str | None:
+        rule = how.id if isinstance(how, Creating) and how.id else self._entity.id
+        if isinstance(body, dict):
+            try:
+                return Shape(self._entity, rule).id(body, response.where)
+            except Permanent:
+                pass
+        last = urlsplit(response.headers.get("location", "")).path.rstrip("/").rpartition("/")[2]
+        return unquote(last) if last and isinstance(rule, str) else None
+
+
+def _readable(response: Response) -> Any:
+    try:
+        return response.json() if response.body else None
+    except ConnectorError:
+        return None
+
+
+def _merged(record: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(record)
+    for name, value in fields.items():
+        known = merged.get(name)
+        inside = isinstance(value, Mapping) and isinstance(known, Mapping)
+        merged[name] = _merged(known, value) if inside else value  # type: ignore[arg-type]  # both are mappings
+    return merged
