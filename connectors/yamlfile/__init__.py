@@ -1,7 +1,7 @@
 """This is where YAML is read strictly, with a place for every fault: `read` a file, `check` it against a model."""
 
 from connectors.yamlfile.document import Document, Loc, Mark, read
-from connectors.yamlfile.faults import check
+from connectors.yamlfile.faults import check, did_you_mean, translate
 from connectors.yamlfile.problems import Problem, YamlError
 
-__all__ = ["Document", "Loc", "Mark", "Problem", "YamlError", "check", "read"]
+__all__ = ["Document", "Loc", "Mark", "Problem", "YamlError", "check", "did_you_mean", "read", "translate"]

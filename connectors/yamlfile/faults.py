@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,6 +29,18 @@ _WANTED = {
 _MISMATCH = re.compile(r"(?P<kind>[a-z_]+?)_(?:type|parsing|from_float)\Z")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _SHOWN_NAMES = 16
+
+
+class Places(Protocol):
+    """What knows where data stands: a Document, or several laid over each other."""
+
+    def holds(self, loc: Sequence[Part]) -> bool:
+        """Whether *loc* leads to something."""
+
+    def problem(
+        self, loc: Sequence[Part], code: str, message: str, help: str | None = None, key: bool = False
+    ) -> Problem:
+        """A problem that points at *loc*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +69,8 @@ def check(document: Document, model: type[M], *, context: Mapping[str, Any] | No
     raise YamlError(problems)  # outside of the handler: pydantic's own text would show input values
 
 
-def translate(document: Document, model: type[BaseModel], error: ValidationError) -> list[Problem]:
-    """The problems behind *error*: each fault once, literal secrets covered."""
+def translate(document: Places, model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """The problems behind *error*, whose data *document* can place: each fault once, literal secrets covered."""
     raw = [_Fault(e, (), tuple(e["loc"])) for e in error.errors(include_url=False)]
     faults = _sift(raw, document)
     problems = dict.fromkeys(_problem(document, model, fault) for fault in faults)
@@ -100,7 +112,7 @@ def described(value: Any) -> str:
 # --- from pydantic's errors to one fault per fault -------------------------------------------------------------
 
 
-def _sift(faults: list[_Fault], document: Document) -> list[_Fault]:
+def _sift(faults: list[_Fault], document: Places) -> list[_Fault]:
     """Follows each error into the file; where a union tried several forms, keeps the errors of the likeliest."""
     here: list[_Fault] = []
     below: dict[Part, list[_Fault]] = {}
@@ -133,7 +145,7 @@ def _likeliest(forms: list[list[_Fault]]) -> list[_Fault]:
 # --- from one fault to its problem -----------------------------------------------------------------------------
 
 
-def _problem(document: Document, model: type[BaseModel], fault: _Fault) -> Problem:
+def _problem(document: Places, model: type[BaseModel], fault: _Fault) -> Problem:
     error, way = fault.error, fault.way
     kind, value, context = error["type"], error.get("input"), error.get("ctx") or {}
     if kind == "missing":
@@ -157,11 +169,11 @@ def _problem(document: Document, model: type[BaseModel], fault: _Fault) -> Probl
     return document.problem(way, "bad-value", _lowered(error["msg"]), key="[key]" in fault.rest)
 
 
-def _missing(document: Document, way: tuple[Part, ...], name: str) -> Problem:
+def _missing(document: Places, way: tuple[Part, ...], name: str) -> Problem:
     return document.problem(way, "missing-key", f"the key '{name}' is missing{_inside(way)}", key=True)
 
 
-def _not_allowed(document: Document, way: tuple[Part, ...], value: Any, context: Mapping[str, Any]) -> Problem:
+def _not_allowed(document: Places, way: tuple[Part, ...], value: Any, context: Mapping[str, Any]) -> Problem:
     allowed = str(context.get("expected") or context.get("expected_tags", ""))
     names = [name.replace("\\'", "'") for name in _QUOTED.findall(allowed)] or [allowed]
     if "tag" in context:

@@ -1,0 +1,228 @@
+"""This is where a sync as a person wrote it becomes the agreement that the engine keeps: core.rules.Sync."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from connectors.paths import PathError, parse, patch
+from connectors.yamlfile import Document, Loc, Problem, YamlError, did_you_mean
+from daemon.config.sync_file import CasesConfig, EndConfig, FieldConfig, LookupConfig, PlaceConfig, SyncConfig
+from daemon.config.tables import Table, TableError
+from daemon.core.mapping import Lookup, MappingError, Place, compile_rule, predicate
+from daemon.core.rules import Cases, End, Guards, Match, Rule, Side, Sync
+from daemon.core.types import Form
+
+_JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
+_OWNERS: Mapping[str, Side | None] = {"both": None, "left_to_right": "left", "right_to_left": "right"}
+
+
+def compile_sync(config: SyncConfig, document: Document, tables: Mapping[str, Table | None]) -> Sync:
+    """The rules of *config*. Raises YamlError with every fault of its mapping, each at its place in *document*.
+
+    A table that is None has faults of its own.
+    """
+    return _Compiler(config, document, tables).sync()
+
+
+class _Compiler:
+    """One sync on its way, and the problems met so far."""
+
+    def __init__(self, config: SyncConfig, document: Document, tables: Mapping[str, Table | None]) -> None:
+        self.config, self.document, self.tables = config, document, tables
+        self.owner = _OWNERS[config.direction]
+        self.problems: list[Problem] = []
+
+    def sync(self) -> Sync:
+        """The whole agreement."""
+        config = self.config
+        rules = tuple(rule for name, line in config.fields.items() if (rule := self.rule(name, line)))
+        self.names()
+        create_when, create_paths = self.question(("create", "when"), config.create.when)
+        sync = Sync(
+            name=config.name,
+            left=self.end("left", config.left),
+            right=self.end("right", config.right),
+            rules=rules,
+            match_on=tuple(Match(match.on, match.confirm) for match in config.match_on),
+            groups=dict(config.groups),
+            cases=self.cases(config.cases),
+            guards=_guards(config),
+            birth={"left": self.birth("left", config.create.left), "right": self.birth("right", config.create.right)},
+            create_when=create_when,
+            create_paths=create_paths,
+            allow_duplicate_creates=config.allow_duplicate_creates,
+            rev=self.rev(),
+            fingerprint=_digest(config.match_on, config.direction, config.left, config.right),
+        )
+        if self.problems:
+            raise YamlError(self.problems)
+        return sync
+
+    def rule(self, name: str, line: FieldConfig) -> Rule | None:
+        """One shared field, or None after a fault."""
+        way = ("fields", name)
+        owner = line.owner or self.owner
+        if self.owner and line.owner not in (None, self.owner):
+            text = f"'{line.owner}' cannot own a field of a sync that goes {self.config.direction}"
+            self.problem((*way, "owner"), "contradiction", text, "write `direction: both`")
+            return None
+        try:
+            return compile_rule(
+                name,
+                left=_place(line.left),
+                right=_place(line.right),
+                type=line.type,
+                region=line.region,
+                values=line.values,
+                lookup=self.lookup(way, line.lookup) if line.lookup else None,
+                normalise=line.normalise,
+                owner=owner,
+                wins=line.wins,
+                first=line.first,
+                once=line.once,
+                hold=line.hold,
+                audit="none" if line.secret else line.audit or "value",
+            )
+        except MappingError as fault:
+            self.problem((*way, fault.part), "mapping", str(fault), fault.help)
+        except YamlError as error:
+            self.problems += error.problems
+        return None
+
+    def lookup(self, way: tuple[str, ...], asked: LookupConfig) -> Lookup:
+        """The table behind a lookup. Raises YamlError."""
+        place = (*way, "lookup")
+        table = self.tables.get(asked.table)
+        if table is None and asked.table in self.tables:
+            raise YamlError([])  # the table's own faults are told already
+        if table is None:
+            text = f"there is no table '{asked.table}'; put it into tables/{asked.table}.csv"
+            help = did_you_mean(asked.table, self.tables)
+            raise YamlError([self.document.problem((*place, "table"), "unknown-table", text, help)])
+        try:
+            keys = _key_columns(table, asked)
+            rows = table.index(keys, _value_column(table, asked, keys))
+        except TableError as fault:
+            raise YamlError([self.document.problem(place, "table", str(fault), fault.help)]) from None
+        return Lookup(asked.table, rows, asked.by, asked.otherwise)
+
+    def end(self, side: Side, asked: EndConfig) -> End:
+        """One side of the sync."""
+        scope, paths = self.question((side, "scope"), asked.scope)
+        return End(asked.system, asked.entity, dict(asked.where), scope, asked.scope or "", paths)
+
+    def question(self, way: Loc, text: str | None) -> tuple[Callable[..., bool] | None, tuple[str, ...]]:
+        """A yes-or-no expression and the paths it reads."""
+        if text is None:
+            return None, ()
+        try:
+            return predicate(text)
+        except MappingError as fault:
+            self.problem(way, "mapping", str(fault), fault.help)
+            return None, ()
+
+    def birth(self, side: Side, constants: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Constants by path, as the nested record that they make."""
+        values = {}
+        for text, value in constants.items():
+            try:
+                values[parse(text)] = value
+            except PathError as fault:
+                place = ("create", side, text)
+                self.problem(
+                    place, "mapping", f"'{text}' is not a path: {fault} (column {fault.position + 1})", key=True
+                )
+        return patch({}, values)
+
+    def cases(self, asked: CasesConfig) -> Cases:
+        """What happens without a partner. Where nothing flows to a side, nothing is created there."""
+        for side in ("left", "right"):
+            if self.owner == _across(side) and getattr(asked, f"new_{side}") == "create":
+                text = f"nothing can be created from the {side} side of a sync that goes {self.config.direction}"
+                self.problem(("cases", f"new_{side}"), "contradiction", text, "write ignore or hold")
+        return Cases(
+            new_left=asked.new_left or ("ignore" if self.owner == "right" else "create"),
+            new_right=asked.new_right or ("ignore" if self.owner == "left" else "create"),
+            gone_left=asked.gone_left,
+            gone_right=asked.gone_right,
+            gone_and_changed=asked.gone_and_changed,
+            out_of_scope_left=asked.out_of_scope_left,
+            out_of_scope_right=asked.out_of_scope_right,
+        )
+
+    def names(self) -> None:
+        """Checks that match_on and groups speak of fields that exist."""
+        for at, match in enumerate(self.config.match_on):
+            for n, name in enumerate(match.on):
+                self.known(name, ("match_on", at, n), ("match_on", at, "on", n))
+        for group, members in self.config.groups.items():
+            for n, name in enumerate(members):
+                self.known(name, ("groups", group, n))
+
+    def known(self, name: str, *ways: Loc) -> None:
+        """Checks that a field called *name* exists; the first of *ways* that is written is where it is asked for."""
+        if name not in self.config.fields:
+            way = next((way for way in ways if self.document.holds(way)), ways[0])
+            help = did_you_mean(name, self.config.fields) or f"known here: {', '.join(self.config.fields)}"
+            self.problem(way, "unknown-field", f"there is no field '{name}' in fields", help)
+
+    def rev(self) -> str:
+        """Digest of everything that maps."""
+        used = sorted({line.lookup.table for line in self.config.fields.values() if line.lookup})
+        digests = [table.digest for name in used if (table := self.tables.get(name))]
+        return _digest(self.config.fields, self.config.groups, digests)
+
+    def problem(self, way: Loc, code: str, message: str, help: str | None = None, *, key: bool = False) -> None:
+        """Remembers a fault at *way*."""
+        self.problems.append(self.document.problem(way, code, message, help, key))
+
+
+def _place(asked: PlaceConfig | None) -> Place | None:
+    return None if asked is None else Place(asked.path, asked.write, Form(asked.format, asked.zone))
+
+
+def _across(side: str) -> str:
+    return "right" if side == "left" else "left"
+
+
+def _key_columns(table: Table, asked: LookupConfig) -> tuple[str, ...]:
+    if asked.keys is not None:
+        if len(asked.keys) != max(1, len(asked.by)):
+            raise TableError(f"{max(1, len(asked.by))} values are looked up in {len(asked.keys)} key columns")
+        return asked.keys
+    if not asked.by:
+        return table.columns[:1]
+    if missing := [path for path in asked.by if path not in table.columns]:
+        help = f"say `keys: [...]`; it has {', '.join(table.columns)}"
+        raise TableError(f"{table.file} has no column '{missing[0]}'", help)
+    return asked.by
+
+
+def _value_column(table: Table, asked: LookupConfig, keys: tuple[str, ...]) -> str:
+    if asked.value is not None:
+        return asked.value
+    left = [column for column in table.columns if column not in keys]
+    if len(left) != 1:
+        help = f"it has {', '.join(table.columns)}"
+        raise TableError(f"say which column of {table.file} is the value: `value: COLUMN`", help)
+    return left[0]
+
+
+def _guards(config: SyncConfig) -> Guards:
+    usual, asked = Guards(), config.guards
+    return Guards(
+        deletes=asked.deletes.limit if asked.deletes else usual.deletes,
+        creates=asked.creates.limit if asked.creates else usual.creates,
+        updates=asked.updates.limit if asked.updates else usual.updates,
+        blanked=asked.blanked.limit if asked.blanked else usual.blanked,
+        shrink=usual.shrink if asked.shrink is None else asked.shrink,
+    )
+
+
+def _digest(*parts: Any) -> str:
+    def plain(value: Any) -> Any:
+        return value.model_dump(by_alias=True)
+
+    return hashlib.sha256(_JSON.encode([msgspec.to_builtins(p, enc_hook=plain) for p in parts])).hexdigest()[:32]

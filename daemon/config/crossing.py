@@ -1,0 +1,87 @@
+"""This is where files are held against each other: what a sync names must exist, and no two may write one place."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from connectors.paths import Key, Selector
+from connectors.yamlfile import Document, Problem, did_you_mean
+from daemon.config.sync_file import SyncConfig
+from daemon.config.systems import SystemConfig
+from daemon.core.rules import SIDES, Side, Sync
+
+Segments: TypeAlias = tuple[Key | Selector, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sync writes one path of one entity."""
+
+    document: Document
+    sync: str
+    field: str
+    side: Side
+    text: str
+
+    def place(self) -> str:
+        """Where the claim is made."""
+        mark = self.document.at(("fields", self.field, self.side))
+        return f"{self.document.file}:{mark.line}:{mark.column}"
+
+
+def end_problems(
+    document: Document, config: SyncConfig, systems: Mapping[str, SystemConfig], broken: Collection[str]
+) -> Iterator[Problem]:
+    """Ends whose system or entity does not exist. Systems in *broken* have faults of their own."""
+    for side in SIDES:
+        end = config.left if side == "left" else config.right
+        if end.system in broken:
+            continue
+        system = systems.get(end.system)
+        if system is None:
+            text = f"there is no system '{end.system}'; put it into systems/{end.system}.yaml"
+            yield document.problem((side, "system"), "unknown-system", text, _with_file(end.system, systems))
+        elif end.entity not in system.entities:
+            text = f"the system '{end.system}' ({system.file}) has no entity '{end.entity}'"
+            help = did_you_mean(end.entity, system.entities) or f"it has {', '.join(system.entities) or 'none'}"
+            yield document.problem((side, "entity"), "unknown-entity", text, help)
+    if (config.left.system, config.left.entity) == (config.right.system, config.right.entity):
+        yield document.problem(("right",), "contradiction", "both sides are the same entity of the same system")
+
+
+def double_writers(syncs: Sequence[tuple[Document, Sync]]) -> Iterator[Problem]:
+    """Places that two fields write, in one sync or in two: they would undo each other's work forever."""
+    claims: dict[tuple[str, str], dict[Segments, Claim]] = {}
+    above: dict[tuple[str, str], dict[Segments, Claim]] = {}
+    for document, sync in syncs:
+        for side, segments, claim in _claims(document, sync):
+            entity = (sync.end(side).system, sync.end(side).entity)
+            held, inside = claims.setdefault(entity, {}), above.setdefault(entity, {})
+            ways = [segments[:n] for n in range(1, len(segments) + 1)]
+            rival = next((held[way] for way in ways if way in held), None) or inside.get(segments)
+            if rival:
+                yield _rivalry(claim, rival, ".".join(entity))
+                continue
+            held[segments] = claim
+            for way in ways[:-1]:
+                inside.setdefault(way, claim)
+
+
+def _claims(document: Document, sync: Sync) -> Iterator[tuple[Side, Segments, Claim]]:
+    for rule in sync.rules:
+        for side in SIDES:
+            lens = rule.lens(side)
+            if lens and lens.path and lens.write and rule.owner != side:
+                yield side, lens.path.segments, Claim(document, sync.name, rule.name, side, lens.path.text)
+
+
+def _rivalry(claim: Claim, rival: Claim, entity: str) -> Problem:
+    whose = f"field '{rival.field}'" if rival.sync == claim.sync else f"sync '{rival.sync}'"
+    text = f"'{claim.text}' of {entity} is written by {whose} too ({rival.place()})"
+    help = "let one of them own it: `owner` on one side"
+    return claim.document.problem(("fields", claim.field, claim.side), "two-writers", text, help)
+
+
+def _with_file(name: str, systems: Mapping[str, SystemConfig]) -> str | None:
+    near = did_you_mean(name, systems)
+    return near and f"{near[:-1]} ({systems[near.split(chr(39))[1]].file})?"

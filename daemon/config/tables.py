@@ -1,0 +1,84 @@
+"""This is where tables/*.csv become lookups: read once, never changed, every cell a text."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from connectors.yamlfile import Problem, YamlError
+
+
+class TableError(Exception):
+    """A lookup asks for what the table has not; *help* says what it has."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One file of tables/: a header line and rows of texts."""
+
+    name: str
+    file: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...] = field(repr=False)
+    lines: tuple[int, ...] = field(repr=False)
+    """The line on which each row ends."""
+    digest: str = ""
+
+    def index(self, keys: tuple[str, ...], value: str) -> Mapping[tuple[str, ...], str]:
+        """From key columns to one value column. Raises TableError for an unknown column and a key that comes twice."""
+        for column in (*keys, value):
+            if column not in self.columns:
+                raise TableError(f"{self.file} has no column '{column}'", f"it has {', '.join(self.columns)}")
+        places = [self.columns.index(key) for key in keys]
+        wanted = self.columns.index(value)
+        found: dict[tuple[str, ...], str] = {}
+        for row, line in zip(self.rows, self.lines, strict=True):
+            key = tuple(row[place] for place in places)
+            if found.setdefault(key, row[wanted]) != row[wanted]:
+                raise TableError(f"{self.file}:{line} gives '{', '.join(key)}' a second value", "keep one of the rows")
+        return found
+
+
+def read_table(name: str, raw: bytes, *, file: str, digest: str) -> Table:
+    """The table in *raw*, UTF-8 with commas. Raises YamlError with every row that has another width."""
+    reader = csv.reader(io.StringIO(_text(raw, file), newline=""), strict=True)
+    rows: list[tuple[str, ...]] = []
+    lines: list[int] = []
+    problems: list[Problem] = []
+    try:
+        header = next(reader, [])
+        problems += _header_problems(file, header)
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(header):
+                text = f"{len(row)} cells; the header has {len(header)}"
+                problems.append(Problem(file, reader.line_num, 1, "table-width", text, None, ",".join(row)))
+            rows.append(tuple(row))
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        problems.append(Problem(file, reader.line_num or 1, 1, "table-syntax", f"this is not CSV: {error}"))
+    if problems:
+        raise YamlError(problems)
+    return Table(name, file, tuple(header), tuple(rows), tuple(lines), digest)
+
+
+def _text(raw: bytes, file: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")  # spreadsheets write the mark
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        help = "save the file as UTF-8"
+        raise YamlError([Problem(file, line, 1, "not-utf8", "this line is not UTF-8", help)]) from None
+
+
+def _header_problems(file: str, header: list[str]) -> list[Problem]:
+    if not header:
+        return [Problem(file, 0, 0, "empty", "the table is empty", "begin it with a line of column names")]
+    if len(set(header)) < len(header) or "" in header:
+        return [Problem(file, 1, 1, "table-header", "each column needs a name of its own", None, ",".join(header))]
+    return []
