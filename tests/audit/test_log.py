@@ -1,0 +1,380 @@
+"""This is where a log tells what it keeps: appending, sealing, rotating, reading, failing closed."""
+
+import base64
+import contextlib
+import errno
+import itertools
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from daemon.audit.entries import Entry
+from daemon.audit.frames import CHECKPOINT, CONTINUED, ENTRY
+from daemon.audit.keys import Keys, create_keys
+from daemon.audit.log import AuditLog, init_log
+from daemon.audit.reading import read_entries
+from daemon.audit.segment import list_segments, read_origin, read_segment, segment_path, sidecar_path
+from daemon.audit.verify import verify_log
+from daemon.audit.walk import SEAL
+from daemon.errors import AuditError, Busy
+from tests.audit.logs import HOUR, ORIGIN, START, Clock, begin, crash, entries, frames_of, newest, reopen, verified
+
+
+def test_what_was_appended_is_read_back_exactly(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+
+    first = log.append([Entry({"before": {"pay": Decimal("10.50")}, "id": 10**24}, intent=3), Entry({}, outcome=3)])
+    log.close()
+
+    shown = list(read_entries(folder, keys))
+    assert [entry.seq for entry in shown] == [first, first + 1]
+    assert shown[0].body == {"before": {"pay": Decimal("10.50")}, "id": 10**24, "intent": 3}
+    assert (shown[0].intent, shown[0].outcome, shown[1].intent, shown[1].outcome) == (3, None, None, 3)
+    assert shown[0].time == START
+    assert verified(folder).code == 0
+
+
+def test_nothing_readable_lies_on_disk(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append([Entry({"name": "Ada Lovelace"})])
+    log.close()
+
+    stored = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+    assert b"Lovelace" not in stored
+
+
+def test_a_large_entry_goes_on_in_the_next_frames(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    text = "".join(chr(97 + number % 26) for number in range(150_000))
+
+    first = log.append([Entry({"small": 1}), Entry({"large": text}, intent=4), Entry({"small": 2})])
+    log.close()
+
+    shown = list(read_entries(folder, keys))
+    assert [entry.seq for entry in shown] == [first, first + 1, first + 4]
+    assert shown[1].body["large"] == text
+    assert (shown[1].frames, shown[1].intent) == (3, 4)
+    flags = [f.flags & CONTINUED for f in frames_of(read_segment(folder, 2)) if f.type == ENTRY]
+    assert flags == [0, CONTINUED, CONTINUED, 0, 0]
+    assert [entry.seq for entry in read_entries(folder, keys, start=first + 2)] == [first + 4]
+
+
+def test_reading_takes_a_range_and_a_question(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    seqs = []
+    for _ in range(4):
+        seqs.append(log.append(entries(3)))
+        clock.now += HOUR  # the next append begins a new segment
+    log.close()
+
+    some = list(read_entries(folder, keys, start=seqs[1] + 1, end=seqs[3] + 1, match=lambda body: body["n"] != 2))
+
+    assert [entry.seq for entry in some] == [seqs[1] + 1, seqs[2], seqs[2] + 1, seqs[3]]
+
+
+def test_an_old_segment_is_followed_by_a_new_one_with_its_own_key(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append(entries(2))
+    clock.now += HOUR
+    log.append(entries(2))
+    log.close()
+
+    assert list_segments(folder) == [1, 2, 3]
+    assert segment_path(folder, 2).stat().st_mode & 0o777 == 0o440
+    assert sidecar_path(folder, 2).read_bytes() != sidecar_path(folder, 3).read_bytes()
+    assert verified(folder).code == 0
+
+
+def test_the_highest_intent_survives_every_kind_of_end(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append([Entry({}, intent=7), Entry({}, intent=5)])
+    log.close()
+    assert verified(folder).last_intent == 7
+
+    log = reopen(folder, keys, clock)
+    assert log.last_intent == 7
+    log.append([Entry({"large": "x" * 100_000}, intent=12), Entry({}, outcome=12)])
+    crash(log)
+
+    log = reopen(folder, keys, clock)
+    assert log.last_intent == 12
+    log.close()
+
+
+def test_a_checkpoint_comes_a_second_after_an_entry_and_a_minute_after_nothing(
+    folder: Path, keys: Keys, clock: Clock
+) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+
+    def sealed_after(seconds: float) -> int:
+        clock.now += seconds
+        log.tick()
+        return verified(folder).checkpoints
+
+    start = sealed_after(0)
+    assert sealed_after(0.5) == start
+    log.append(entries(1))
+    assert sealed_after(0.5) == start
+    assert sealed_after(0.6) == start + 1
+    assert sealed_after(58) == start + 1
+    assert sealed_after(3) == start + 2
+    assert sealed_after(-1000) == start + 3  # a clock that was set back delays nothing
+    log.close()
+
+
+def test_many_frames_are_sealed_without_waiting(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append(entries(2500))
+    log.close()
+
+    frames = frames_of(read_segment(folder, 2))
+    sealed = [frame.seq for frame in frames if frame.type == CHECKPOINT]
+    assert all(later - earlier <= 2048 for earlier, later in itertools.pairwise(sealed))
+    assert verified(folder).unsealed == 0
+
+
+def test_many_threads_share_batches_and_lose_nothing(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    syncs: list[int] = []
+
+    def sync(fd: int) -> None:
+        syncs.append(fd)
+        os.fdatasync(fd)
+
+    log = reopen(folder, keys, clock, sync=sync)
+    acknowledged: dict[int, tuple[int, int]] = {}
+
+    def produce(thread: int) -> None:
+        for number in range(25):
+            acknowledged[log.append([Entry({"thread": thread, "number": number})])] = (thread, number)
+
+    threads = [threading.Thread(target=produce, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+
+    shown = {entry.seq: (entry.body["thread"], entry.body["number"]) for entry in read_entries(folder, keys)}
+    assert shown == acknowledged
+    assert len(acknowledged) == 400
+    for thread_number in range(16):
+        assert [n for t, n in shown.values() if t == thread_number] == list(range(25))
+    assert len(syncs) < 400
+
+
+def test_verification_never_disturbs_nor_accuses_a_live_log(folder: Path, keys: Keys) -> None:
+    begin(folder, keys)
+    log = AuditLog.open(folder, keys)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            log.append(entries(40))
+            log.tick()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        verdicts = [verify_log(folder, now=time.time()) for _ in range(25)]
+        counts = [sum(1 for _ in read_entries(folder, keys)) for _ in range(5)]
+    finally:
+        stop.set()
+        writer.join()
+        log.close()
+
+    assert [verdict.problems for verdict in verdicts] == [()] * 25
+    assert counts == sorted(counts)
+    assert counts[-1] > 0
+
+
+def test_the_head_is_what_a_checkpoint_states(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append(entries(5))
+    head = log.head
+    log.checkpoint()
+
+    log.close()
+
+    frames = [frame for number in list_segments(folder) for frame in frames_of(read_segment(folder, number))]
+    seal = next(frame for frame in frames if frame.type == CHECKPOINT and frame.seq == head.size)
+    lines = seal.body[SEAL.size :].decode().splitlines()
+    assert lines[:3] == [ORIGIN, str(head.size), base64.b64encode(head.root).decode()]
+    assert frames[head.size - 1].chain == head.chain
+
+
+def test_a_second_writer_is_told_who_writes(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+
+    with pytest.raises(Busy, match=f"process {os.getpid()} is writing"):
+        reopen(folder, keys, clock)
+
+    log.close()
+    reopen(folder, keys, clock).close()
+
+
+def test_a_log_is_begun_once(folder: Path, keys: Keys) -> None:
+    begin(folder, keys)
+
+    with pytest.raises(AuditError, match="already"):
+        init_log(folder, keys, origin=ORIGIN)
+    for bad in ("", "two words", "a+b", "ü"):
+        with pytest.raises(AuditError, match="origin"):
+            init_log(folder / "other", keys, origin=bad)
+
+
+def test_foreign_keys_open_nothing(folder: Path, keys: Keys, clock: Clock, tmp_path: Path) -> None:
+    begin(folder, keys)
+    other = create_keys(tmp_path / "other")
+
+    with pytest.raises(AuditError, match="use its own key"):
+        reopen(folder, other, clock)
+    reopen(folder, keys, clock).close()
+
+
+def test_without_the_wrapping_key_nothing_is_shown(folder: Path, keys: Keys, clock: Clock, tmp_path: Path) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append(entries(1))
+    log.close()
+    stranger = Keys(create_keys(tmp_path / "other").keks, keys.identity)
+
+    with pytest.raises(AuditError, match=r"0000000002\.keys: wrapped for aes-kw"):
+        list(read_entries(folder, stranger))
+    assert verified(folder).code == 0
+
+
+def test_a_failed_sync_is_never_tried_again(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    calls: list[int] = []
+    broken = False
+
+    def sync(fd: int) -> None:
+        calls.append(fd)
+        if broken:
+            raise OSError(errno.EIO, "Input/output error")
+
+    log = reopen(folder, keys, clock, sync=sync)
+    log.append(entries(1))
+    broken = True
+    with pytest.raises(AuditError, match=r"Input/output error.*restart the daemon"):
+        log.append(entries(1))
+    count, broken = len(calls), False
+
+    with pytest.raises(AuditError, match="nothing is written to any system"):
+        log.append(entries(1))
+    with pytest.raises(AuditError):
+        log.checkpoint()
+    log.tick()
+    log.close()
+
+    assert len(calls) == count
+    assert log.failed is not None
+    log = reopen(folder, keys, clock)
+    log.append(entries(1, tag="after"))
+    log.close()
+    assert verified(folder).code == 0
+
+
+def test_every_waiting_caller_hears_of_the_failure(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    gate = threading.Event()
+
+    def sync(fd: int) -> None:
+        if gate.wait(0.2):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = reopen(folder, keys, clock, sync=sync)
+    outcomes: list[str] = []
+
+    def produce() -> None:
+        try:
+            log.append(entries(1))
+            outcomes.append("durable")
+        except AuditError:
+            outcomes.append("refused")
+
+    gate.set()
+    threads = [threading.Thread(target=produce) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    log.close()
+
+    assert outcomes == ["refused"] * 8
+
+
+def test_a_file_that_somebody_cut_under_us_stops_the_log(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append(entries(3))
+
+    os.truncate(newest(folder), 100)
+
+    with pytest.raises(AuditError, match="changed by somebody else"):
+        log.checkpoint()
+    with pytest.raises(AuditError):
+        log.append(entries(1))
+    log.close()
+
+
+def test_an_entry_beyond_all_measure_is_refused_and_the_log_goes_on(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+
+    with pytest.raises(AuditError, match="record large fields by digest"):
+        log.append([Entry({"x": "y" * (17 * 1024 * 1024)})])
+
+    log.append(entries(1))
+    log.close()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_stops_the_log_and_loses_nothing(tiny_disk: Path, keys: Keys, clock: Clock) -> None:
+    folder = begin(tiny_disk / "log", keys)
+    ballast = tiny_disk / "ballast"
+    ballast.write_bytes(bytes(40_000))
+    log = reopen(folder, keys, clock, sync=os.fdatasync)
+
+    acknowledged = []
+    while not log.failed:
+        with contextlib.suppress(AuditError):
+            acknowledged.append(log.append(entries(4, size=500)))
+    assert "No space left" in log.failed
+    log.close()
+    ballast.unlink()
+    reopen(folder, keys, clock).close()
+
+    shown = {entry.seq for entry in read_entries(folder, keys)}
+    assert shown >= {seq + number for seq in acknowledged for number in range(4)}
+    assert acknowledged
+    assert verified(folder).code == 0
+    assert read_origin(folder).name == ORIGIN
