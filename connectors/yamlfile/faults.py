@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import core_schema
 
 from connectors.yamlfile.document import Document
 from connectors.yamlfile.problems import Problem, YamlError, names_a_secret
@@ -27,6 +28,7 @@ _WANTED = {
     "dataclass": "a mapping", "bool": "true or false", "date": "a date", "datetime": "a date and time",
 }  # fmt: skip
 _MISMATCH = re.compile(r"(?P<kind>[a-z_]+?)_(?:type|parsing|from_float)\Z")
+_PYDANTIC = frozenset(get_args(core_schema.ErrorType))
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _SHOWN_NAMES = 16
 
@@ -148,6 +150,7 @@ def _likeliest(forms: list[list[_Fault]]) -> list[_Fault]:
 def _problem(document: Places, model: type[BaseModel], fault: _Fault) -> Problem:
     error, way = fault.error, fault.way
     kind, value, context = error["type"], error.get("input"), error.get("ctx") or {}
+    on_key = "[key]" in fault.rest
     if kind == "missing":
         return _missing(document, way, str(fault.rest[-1]))
     if kind == "union_tag_not_found":
@@ -162,11 +165,11 @@ def _problem(document: Places, model: type[BaseModel], fault: _Fault) -> Problem
     if kind == "is_instance_of" and context.get("class") == "Decimal":  # what a strict decimal calls another type
         return document.problem(way, "wrong-type", *_mismatch(value, "a number"))
     if kind in ("value_error", "assertion_error"):
-        return document.problem(way, "bad-value", str(context.get("error", error["msg"])), key="[key]" in fault.rest)
-    if "-" in kind:
-        place = (*way, *_parts(context.get("at")))
-        return document.problem(place, kind, error["msg"], context.get("help"), key=bool(context.get("key")))
-    return document.problem(way, "bad-value", _lowered(error["msg"]), key="[key]" in fault.rest)
+        return document.problem(way, "bad-value", str(context.get("error", error["msg"])), key=on_key)
+    if kind in _PYDANTIC:
+        return document.problem(way, "bad-value", _lowered(error["msg"]), key=on_key)
+    place = (*way, *_parts(context.get("at")))
+    return document.problem(place, kind, error["msg"], context.get("help"), key=on_key or bool(context.get("key")))
 
 
 def _missing(document: Places, way: tuple[Part, ...], name: str) -> Problem:
@@ -181,7 +184,8 @@ def _not_allowed(document: Places, way: tuple[Part, ...], value: Any, context: M
     shown = f"'{value}'" if isinstance(value, str) else described(value).rsplit(" is ", 1)[0]
     stands = shown if isinstance(value, str | int | Decimal) else f"{described(value)} here, which"
     help = did_you_mean(value, names) if isinstance(value, str) else None
-    return document.problem(way, "not-allowed", f"{stands} is not one of {listed(names)}", help)
+    text = f"is not one of {listed(names)}" if len(names) > 1 else f"is not known here, only {names[0]}"
+    return document.problem(way, "not-allowed", f"{stands} {text}", help)
 
 
 def _mismatch(value: Any, wanted: str) -> tuple[str, str | None]:

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 _SECRET_KEY = re.compile(r"(?i)(?:pass(?:wor[dt]|wd|phrase)?|pwd|token|secret|apikey|api_key|private_key|access_key)\Z")
-_KEY_AND_VALUE = re.compile(r"""(?P<key>[\w-]+)["']?\s*:\s+(?P<value>[^\s{\[|>*&].*)""")
-_FLOW_VALUE = re.compile(r""""(?:[^"\\]|\\.)*"?|'[^']*'?|[^,}]*""")
+_KEY_AND_VALUE = re.compile(r"""(?P<key>[\w-]+)["']?\s*:\s+(?P<value>[^\s{|>*&].*)""")
+_FLOW_VALUE = re.compile(r""""(?:[^"\\]|\\.)*"?|'[^']*'?|\[[^\]]*\]?|[^,}]*""")
 _SHOWN = 160  # characters of a source line that a problem shows
 
 

@@ -78,7 +78,7 @@ def _claims(document: Document, sync: Sync) -> Iterator[tuple[Side, Segments, Cl
 def _rivalry(claim: Claim, rival: Claim, entity: str) -> Problem:
     whose = f"field '{rival.field}'" if rival.sync == claim.sync else f"sync '{rival.sync}'"
     text = f"'{claim.text}' of {entity} is written by {whose} too ({rival.place()})"
-    help = "let one of them own it: `owner` on one side"
+    help = f"only one of them may: add `owner: {claim.side}` to the other, or leave it out"
     return claim.document.problem(("fields", claim.field, claim.side), "two-writers", text, help)
 
 

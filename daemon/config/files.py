@@ -55,10 +55,10 @@ def find(folder: Path) -> Found:
 def _consider(path: Path, shown: str, suffix: str, contents: dict[str, bytes], problems: list[Problem]) -> None:
     if _LEFTOVER.match(path.name) or path.is_dir():
         return
-    if path.suffix == suffix:
-        if not _NAME.match(path.stem):
-            help = "use letters, digits, '-' and '_'"
-            problems.append(Problem(shown, 0, 0, "bad-name", f"'{path.stem}' is no name for a file here", help))
+    if path.suffix == suffix and not _NAME.match(path.stem):
+        help = "use letters, digits, '-' and '_'"
+        problems.append(Problem(shown, 0, 0, "bad-name", f"'{path.stem}' is no name for a file here", help))
+    elif path.suffix == suffix:
         _take(path, shown, contents, problems)
     elif suffix == ".yaml" and path.suffix in (".yml", ".YAML", ".YML", ".json"):
         text = "only files that end in .yaml are read"

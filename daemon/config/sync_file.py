@@ -210,9 +210,15 @@ class LimitConfig(Facts):
 
 
 def _limit(value: Any) -> Any:
-    if isinstance(value, str):
-        return {"share": value}
-    return {"count": value} if type(value) is int else value
+    match value:
+        case Mapping() | LimitConfig():
+            return value
+        case str():
+            return {"share": value}
+        case int() if not isinstance(value, bool):
+            return {"count": value}
+    help = "write 5%, 200, or {share: 5%, count: 50, floor: 3}"
+    raise PydanticCustomError("bad-value", "this is no limit", {"help": help})
 
 
 LimitText: TypeAlias = Annotated[LimitConfig, BeforeValidator(_limit)]

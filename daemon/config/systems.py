@@ -1,7 +1,8 @@
 """This is where a file of systems/ and its definition become one configured system, ready to be connected."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ from connectors.definition import (
     driver_module,
     load_definition,
 )
-from connectors.yamlfile import Document, Loc, Problem, YamlError, check, translate
+from connectors.yamlfile import Document, Loc, Problem, YamlError, check, read, translate
 from daemon.config.secrets import SecretFault, Secrets
 
 Ref: TypeAlias = SecretRef | EnvRef
@@ -76,22 +77,26 @@ class _Laid:
     """An entity of the definition with the system file laid over it: which of the two says a thing."""
 
     above: Document
+    below: Document | None
+    """The definition, where it belongs to this configuration."""
     way: tuple[str, ...]
     data: Any
     definition: str
 
     def holds(self, loc: Loc) -> bool:
-        value = self.data
+        value: Any = self.data
         for part in loc:
             try:
-                value = value[part] if isinstance(value, Mapping | list) else None
+                value = value[part]
             except (KeyError, IndexError, TypeError):
                 return False
-        return value is not None or not loc
+        return True
 
     def problem(self, loc: Loc, code: str, message: str, help: str | None = None, key: bool = False) -> Problem:
         if self.above.holds((*self.way, *loc)):
             return self.above.problem((*self.way, *loc), code, message, help, key)
+        if self.below and self.below.holds((*self.way, *loc)):
+            return self.below.problem((*self.way, *loc), code, message, help, key)
         place = ".".join(str(part) for part in (*self.way, *loc))
         return self.above.problem(("connector",), code, f"definition '{self.definition}', {place}: {message}", help)
 
@@ -100,6 +105,7 @@ def read_system(document: Document, folder: Path) -> SystemConfig:
     """The system that *document* describes. *folder* is the configuration's. Raises YamlError with every fault."""
     head = check(document, _Head)
     definition, driver = _definition(document, head.connector, folder)
+    own = _own_definition(head.connector, folder)
     laid = replace(document, data={"type": definition.type, **lay_over(definition.defaults, document.data)})
     context = {"folder": folder}
     problems: list[Problem] = []
@@ -108,7 +114,7 @@ def read_system(document: Document, folder: Path) -> SystemConfig:
         system = check(laid, driver.System, context=context)
     except YamlError as error:
         problems += error.problems
-    entities = _entities(document, definition, driver, context, problems)
+    entities = _entities(document, own, definition, driver, context, problems)
     if problems or system is None:
         raise YamlError(problems)
     return SystemConfig(
@@ -148,14 +154,28 @@ def _definition(document: Document, name: str, folder: Path) -> tuple[Definition
     try:
         definition = load_definition(name, beside=folder / "systems")
         return definition, driver_module(definition.driver)
+    except YamlError as error:
+        raise YamlError([replace(problem, file=_shown(problem.file, folder)) for problem in error.problems]) from None
     except UnknownDefinition as error:
         raise YamlError([document.problem(("connector",), "unknown-connector", str(error.args[0]))]) from None
     except KeyError as error:
         raise YamlError([document.problem(("connector",), "unknown-driver", str(error.args[0]))]) from None
 
 
+def _own_definition(name: str, folder: Path) -> Document | None:
+    """The definition's file where it lies beside the system file; one of the product has no faults to place."""
+    path = folder / "systems" / name
+    return read(path, shown=_shown(str(path), folder)) if name.endswith(".yaml") else None
+
+
+def _shown(file: str, folder: Path) -> str:
+    path = Path(os.path.normpath(file))
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else file
+
+
 def _entities(
     document: Document,
+    own: Document | None,
     definition: Definition,
     driver: DriverModule,
     context: Mapping[str, Any],
@@ -168,7 +188,7 @@ def _entities(
         try:
             entities[name] = driver.Entity.model_validate(data, context=dict(context))
         except ValidationError as error:
-            laid = _Laid(document, ("entities", name), data, definition.name)
+            laid = _Laid(document, own, ("entities", name), data, definition.name)
             problems += translate(laid, driver.Entity, error)
     return entities
 

@@ -45,7 +45,8 @@ class Table:
 
 def read_table(name: str, raw: bytes, *, file: str, digest: str) -> Table:
     """The table in *raw*, UTF-8 with commas. Raises YamlError with every row that has another width."""
-    reader = csv.reader(io.StringIO(_text(raw, file), newline=""), strict=True)
+    text = _text(raw, file)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[str, ...]] = []
     lines: list[int] = []
     problems: list[Problem] = []
@@ -56,15 +57,21 @@ def read_table(name: str, raw: bytes, *, file: str, digest: str) -> Table:
             if not row:
                 continue
             if len(row) != len(header):
-                text = f"{len(row)} cells; the header has {len(header)}"
-                problems.append(Problem(file, reader.line_num, 1, "table-width", text, None, ",".join(row)))
+                message = f"{len(row)} cells; the header has {len(header)}"
+                problems.append(_problem(file, text, reader.line_num, "table-width", message))
             rows.append(tuple(row))
             lines.append(reader.line_num)
     except csv.Error as error:
-        problems.append(Problem(file, reader.line_num or 1, 1, "table-syntax", f"this is not CSV: {error}"))
+        problems.append(_problem(file, text, reader.line_num or 1, "table-syntax", f"this is not CSV: {error}"))
     if problems:
         raise YamlError(problems)
     return Table(name, file, tuple(header), tuple(rows), tuple(lines), digest)
+
+
+def _problem(file: str, text: str, line: int, code: str, message: str) -> Problem:
+    lines = text.splitlines()
+    source = lines[line - 1] if line <= len(lines) else ""
+    return Problem(file, line, 1, code, message, None, source, len(source))
 
 
 def _text(raw: bytes, file: str) -> str:
