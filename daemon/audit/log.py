@@ -11,15 +11,14 @@ Fails closed: after any error every later append raises AuditError, and a restar
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
+from daemon.audit.batches import Ticket, Waiting, make_tickets
 from daemon.audit.chain import Chain, Head
-from daemon.audit.entries import Entry, Text, encode_entry
+from daemon.audit.entries import Entry
 from daemon.audit.files import lock_folder, replace_file, sync_folder
 from daemon.audit.frames import CHECKPOINT, OPEN, RECOVERY
 from daemon.audit.keys import Keys
@@ -49,20 +48,9 @@ CHECKPOINT_PENDING: Final = 1.0
 """Seconds that an entry waits for its checkpoint."""
 CHECKPOINT_IDLE: Final = 60.0
 """Seconds after which an idle log is sealed again, so that silence can be told from a cut."""
-BATCH_ENTRIES: Final = 1024
-BATCH_BYTES: Final = 1024 * 1024
 
-Clock = Callable[[], float]
-Sync = Callable[[int], None]
-
-
-@dataclass(slots=True)
-class _Ticket:
-    """Some entries of one caller, waiting for their batch. *first* is their sequence once they are durable."""
-
-    texts: list[Text]
-    bytes: int
-    first: int | None = None
+Clock: TypeAlias = Callable[[], float]
+Sync: TypeAlias = Callable[[int], None]
 
 
 def init_log(folder: Path, keys: Keys, *, origin: str) -> None:
@@ -101,8 +89,7 @@ class AuditLog:
         self._clock = clock
         self._sync = sync
         self._turn = threading.Lock()  # who holds it is the one that writes
-        self._queue = threading.Lock()
-        self._waiting: deque[_Ticket] = deque()
+        self._waiting = Waiting()
         self._failed: str | None = None
         self._chain = Chain()
         self._epoch = 0
@@ -166,11 +153,12 @@ class AuditLog:
         Callers at the same time share a batch and its sync. The order within a call is kept; entries of other calls,
         checkpoints and a new segment may come between. Raises AuditError if it is not certain that all are durable.
         """
-        tickets = _tickets(entries)
+        if self._failed:
+            raise AuditError(self._failed_text())
+        tickets = make_tickets(entries)
         if not tickets:
             return self._chain.size
-        with self._queue:
-            self._waiting.extend(tickets)
+        self._waiting.add(tickets)
         while tickets[-1].first is None:
             with self._turn:
                 if tickets[-1].first is None:
@@ -212,34 +200,21 @@ class AuditLog:
                 os.close(self._lock)
                 self._lock = -1
 
-    def _write_waiting(self, mine: _Ticket) -> None:
+    def _write_waiting(self, mine: Ticket) -> None:
         """Writes one batch of what waits. An error after *mine* became durable is left to the next caller."""
         try:
             with self._guarded():
                 now = self._clock()
                 if self._writer.full(now):
                     self._rotate()
-                self._write_batch(self._next_batch(), now)
+                self._write_batch(self._waiting.next_batch(), now)
                 if self._chain.size - self._sealed_frames >= CHECKPOINT_FRAMES:
                     self._checkpoint(now)
         except AuditError:
             if mine.first is None:
                 raise
 
-    def _next_batch(self) -> list[_Ticket]:
-        """What has gathered while the former batch was written: at least one ticket, and no more than a batch."""
-        with self._queue:
-            batch = [self._waiting.popleft()]
-            count, size = len(batch[0].texts), batch[0].bytes
-            while self._waiting:
-                count += len(self._waiting[0].texts)
-                size += self._waiting[0].bytes
-                if count > BATCH_ENTRIES or size > BATCH_BYTES:
-                    break
-                batch.append(self._waiting.popleft())
-        return batch
-
-    def _write_batch(self, batch: list[_Ticket], now: float) -> None:
+    def _write_batch(self, batch: list[Ticket], now: float) -> None:
         texts = [text for ticket in batch for text in ticket.texts]
         firsts = self._writer.write_entries(texts, _micro(now))
         self._chain = self._writer.chain
@@ -329,20 +304,6 @@ class AuditLog:
             f"{self.folder}: the audit log cannot be written ({self._failed}), so nothing is written to any system;"
             " free space or repair the disk, then restart the daemon"
         )
-
-
-def _tickets(entries: Sequence[Entry]) -> list[_Ticket]:
-    """The entries of a call as texts, in portions of at most a batch."""
-    tickets: list[_Ticket] = []
-    for text in map(encode_entry, entries):
-        size = len(text.json)
-        last = tickets[-1] if tickets else None
-        if last is None or len(last.texts) >= BATCH_ENTRIES or last.bytes + size > BATCH_BYTES:
-            tickets.append(_Ticket([text], size))
-        else:
-            last.texts.append(text)
-            last.bytes += size
-    return tickets
 
 
 def _passed(since: float, now: float, seconds: float) -> bool:
