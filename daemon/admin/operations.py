@@ -1,4 +1,4 @@
-"""This is where the verbs are listed that an administrator has, whichever door is used: socket, command line, later web.
+"""This is where the verbs of an administrator are listed, whichever door is used: socket, command line, later web.
 
 Every answer is a JSON object, documented beside its verb. A verb that fails raises a TallystickError.
 *actor* says who asks: "uid:1000", "schedule", "local".

@@ -1,0 +1,91 @@
+"""This is where the state of affairs is put into words: what needs attention first, then every sync."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, TypeAlias
+
+from daemon.admin.operations import Answer
+from daemon.service import clock
+from daemon.service.generation import Generation
+from daemon.service.runtime import Runtime
+
+State: TypeAlias = Literal["starting", "running", "reloading", "draining", "foreground"]
+
+
+def describe(
+    runtime: Runtime,
+    generation: Generation,
+    *,
+    state: State,
+    running: Mapping[str, str],
+    next_times: Mapping[str, float],
+    refused: Sequence[str] = (),
+    refused_at: float | None = None,
+) -> Answer:
+    """The answer of `status`. *running* names the work at hand per sync, *refused* the faults of the last reload."""
+    syncs = [_sync(runtime, name, running.get(name), next_times.get(name)) for name in generation.config.syncs]
+    return {
+        "state": state,
+        "pid": os.getpid(),
+        "version": product_version(),
+        "generation": generation.number,
+        "config": {
+            "ok": not refused,
+            "folder": str(generation.config.folder),
+            "digest": generation.config.digest,
+            "loaded_at": clock.as_text(generation.loaded_at),
+            "problems": list(refused),
+            "refused_at": clock.as_text(refused_at),
+        },
+        "audit": {"size": runtime.audit.head.size, "failed": runtime.audit.failed},
+        "attention": [*_house(runtime, refused), *(need for sync in syncs for need in _needs(sync))],
+        "syncs": syncs,
+    }
+
+
+def product_version() -> str:
+    """The installed version of Tallystick."""
+    try:
+        return version("tallystick")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _sync(runtime: Runtime, name: str, running: str | None, next_time: float | None) -> dict[str, Any]:
+    counts = runtime.store.pairs.count(runtime.store.sync(name).id)
+    last = next((run for run in runtime.store.journal.runs(name, 2) if run["state"] != "running"), None)
+    return {
+        "name": name,
+        "running": running,
+        "last": last and {"id": last["id"], "state": last["state"], "ended": clock.as_text(last["ended"])},
+        "next": clock.as_text(next_time),
+        "pairs": {state: counts.get(state, 0) for state in ("active", "held", "single", "retired")},
+    }
+
+
+def _house(runtime: Runtime, refused: Sequence[str]) -> list[dict[str, Any]]:
+    needs = []
+    if runtime.audit.failed:
+        what = f"the audit log stopped ({runtime.audit.failed}); nothing is written to any system"
+        needs.append({"sync": None, "what": what, "remedy": "free space or repair the disk, then restart the daemon"})
+    if refused:
+        what = f"the files were refused ({len(refused)} problems); the configuration before goes on"
+        needs.append({"sync": None, "what": what, "remedy": "tallystick check, then tallystick reload"})
+    return needs
+
+
+def _needs(sync: Mapping[str, Any]) -> list[dict[str, Any]]:
+    name, last, needs = sync["name"], sync["last"], []
+    match last and last["state"]:
+        case "failed":
+            needs.append({"sync": name, "what": "the last run failed", "remedy": f"tallystick runs {name}"})
+        case "killed":
+            needs.append({"sync": name, "what": "the last run was killed", "remedy": f"tallystick run {name}"})
+        case "postponed":
+            needs.append({"sync": name, "what": "a system was away", "remedy": f"tallystick runs {name}"})
+        case "held":
+            needs.append({"sync": name, "what": "something waits for a person", "remedy": f"tallystick plan {name}"})
+    if held := sync["pairs"]["held"]:
+        needs.append({"sync": name, "what": f"{held} pairs are held", "remedy": f"tallystick held {name}"})
+    return needs
