@@ -1,0 +1,272 @@
+"""This is where directories are spoken to: OpenLDAP, 389, Active Directory and whatever else speaks LDAP version 3.
+
+An entry is compared before it is written. Where the server knows the assertion control (RFC 4528) the comparison and
+the write are one step on entryCSN; elsewhere a moment lies between them. The version of a write comes from the
+post-read control (RFC 4527), or is read again where the server has none.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import ldap3
+from ldap3.core.exceptions import LDAPException
+from ldap3.protocol.rfc4512 import ObjectClassInfo
+
+from connectors.base import (
+    Capabilities,
+    ConnectorError,
+    CursorRule,
+    EntityShape,
+    Failed,
+    Fields,
+    FieldShape,
+    Gone,
+    Health,
+    Lost,
+    NotSent,
+    Op,
+    Outcome,
+    Page,
+    Permanent,
+    Record,
+    Refused,
+    Temporary,
+    Write,
+)
+from connectors.definition import Reveal
+from connectors.ldap import values
+from connectors.ldap.facts import Entity, System
+from connectors.ldap.session import Access, Sessions, search
+from connectors.ldap.writing import Unanswered, Writer, record_of
+from connectors.paths import PathError, parse
+
+__all__ = ["Entity", "LdapDriver", "System", "connect"]
+
+PAGED: Final = "1.2.840.113556.1.4.319"
+IDS_PER_SEARCH: Final = 50
+
+
+def connect(
+    system: System, entities: Mapping[str, Entity], *, check: Mapping[str, Any] | None, reveal: Reveal
+) -> "LdapDriver":
+    """A driver for one directory; the first request opens the first connection."""
+    del check  # the login and the base are what there is to check
+    return LdapDriver(system, entities, reveal)
+
+
+class LdapDriver:
+    """A Driver over LDAP."""
+
+    def __init__(self, system: System, entities: Mapping[str, Entity], reveal: Reveal) -> None:
+        self.name = system.name
+        self._system = system
+        self._entities = dict(entities)
+        self._shapes = {name: values.Shapes.of(e.many, e.binary, e.booleans) for name, e in entities.items()}
+        access = Access(
+            name=system.name,
+            url=system.url,
+            tls=system.encrypts,
+            ca=system.ca,
+            bind_dn=system.bind_dn,
+            connect_timeout=system.connect_timeout,
+            receive_timeout=system.receive_timeout,
+        )
+        self._sessions = Sessions(access, lambda: _password(system, reveal))
+
+    def describe(self, entity: str) -> Capabilities:
+        """What this entity can guarantee."""
+        facts = self._facts(entity)
+        rule = facts.cursor
+        more: set[Op] = {"deactivate"} if facts.deactivate else set()
+        return Capabilities(
+            precondition=True,
+            find=frozenset({facts.rdn, *facts.find, *([facts.marker] if facts.marker else [])}),
+            cursor=CursorRule("time", rule.lag, rule.overlap) if rule else None,
+            processing_window=self._system.receive_timeout,
+            writes=Capabilities().writes | more,
+        )
+
+    def check(self, entity: str | None = None) -> Health:
+        """Whether the server answers, lets us in and shows the base."""
+        try:
+            facts = self._facts(entity) if entity is not None else None
+            base = (facts.base if facts else None) or self._system.base
+            with self._sessions.connection() as connection:
+                search(connection, self.name, base, "(objectClass=*)", ldap3.BASE, ["1.1"])
+                contexts = self._sessions.root(connection).get("namingcontexts", [])
+        except (ConnectorError, LDAPException, OSError) as error:
+            return Health(False, str(error))
+        login = self._system.bind_dn or "anonymous"
+        return Health(True, f"{self._system.url} as {login}", tenant=b" ".join(sorted(contexts)).decode() or None)
+
+    def read(
+        self, entity: str, *, cursor: str | None = None, fields: Sequence[str] = (), where: Fields | None = None
+    ) -> Iterator[Page]:
+        """Pages as the server cuts them. A size limit or a referral is never taken for the end of a listing."""
+        facts, names = self._facts(entity), _names(fields)
+        changed = self._since(entity, facts, cursor)
+        rules = f"(&{facts.filter}{self._rules(entity, where or {})}{changed})"
+        scope = ldap3.LEVEL if facts.scope == "one" else ldap3.SUBTREE
+        base, attributes = facts.base or self._system.base, self._attributes(facts, names)
+        cookie, whole = None, cursor is None
+        with self._sessions.connection() as connection:
+            clock = _text(self._sessions.root(connection).get("currenttime")) if facts.cursor else None
+            while True:
+                found = search(
+                    connection,
+                    f"{self.name} {entity}",
+                    base,
+                    rules,
+                    scope,
+                    attributes,
+                    paged_size=self._system.page,
+                    paged_cookie=cookie,
+                    paged_criticality=True,
+                )
+                whole = whole and (facts.ignore_referrals or all(e["type"] == "searchResEntry" for e in found))
+                cookie = _cookie(connection.result)
+                yield self._page(entity, found, names, complete=whole and not cookie, clock=clock)
+                if not cookie:
+                    return
+
+    def get(self, entity: str, ids: Sequence[str], *, fields: Sequence[str] = ()) -> Iterator[Record | Gone | Failed]:
+        """One answer per id, in order, wherever the entry lies now: an entry that was moved is not gone."""
+        facts, names = self._facts(entity), _names(fields)
+        for at in range(0, len(ids), IDS_PER_SEARCH):
+            part = ids[at : at + IDS_PER_SEARCH]
+            rules = "".join(_or_nothing(facts.id, id) for id in part)
+            found = self._search(entity, self._system.base, f"(|{rules})", names) if rules else []
+            known = {record.id: record for record in found}
+            yield from (known.get(id) or Gone(id) for id in part)
+
+    def find(self, entity: str, by: Fields, *, consistent: bool = False, fields: Sequence[str] = ()) -> list[Record]:
+        """Entries whose attributes equal all of *by*, by the directory's own rules: mostly without regard to case."""
+        del consistent  # a single server answers from what was written; replicas are not asked
+        facts = self._facts(entity)
+        rules = f"(&{facts.filter}{self._rules(entity, by)})"
+        return self._search(entity, facts.base or self._system.base, rules, _names(fields))
+
+    def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
+        """One outcome per write, in order; LDAP has no batches, so each stands alone."""
+        for write in writes:
+            yield self._write(entity, write, _names(fields))
+
+    def discover(self) -> Sequence[EntityShape]:
+        """The configured entities with the attributes that their object classes allow."""
+        with self._sessions.connection() as connection:
+            place = f"{self.name}: the schema"
+            where = _text(self._sessions.root(connection).get("subschemasubentry")) or "cn=subschema"
+            (entry,) = search(connection, place, where, "(objectClass=*)", ldap3.BASE, ["objectClasses"])
+            parse_classes: Any = ObjectClassInfo.from_definition
+            classes = parse_classes([v.decode() for v in _attribute(entry, "objectClasses")])
+        return [_shape(name, facts.object_classes, classes) for name, facts in self._entities.items()]
+
+    def close(self) -> None:
+        """Ends the resting connections."""
+        self._sessions.close()
+
+    def _write(self, entity: str, write: Write, names: tuple[str, ...]) -> Outcome:
+        try:
+            facts = self._facts(entity)
+            if write.op not in self.describe(entity).writes:
+                return Refused(f"{self.name} {entity} {write.id}: {write.op} is not offered")
+            with self._sessions.connection() as connection:
+                place = f"{self.name} {entity}"
+                shapes, base = self._shapes[entity], self._system.base
+                return Writer(place, connection, self._sessions, base, facts, shapes, names).write(write)
+        except Unanswered as error:
+            return Lost(str(error))
+        except Permanent as error:
+            return NotSent(str(error), permanent=True)
+        except Temporary as error:
+            return NotSent(str(error), error.retry_after)
+
+    def _search(self, entity: str, base: str, rules: str, names: tuple[str, ...]) -> list[Record]:
+        facts = self._facts(entity)
+        with self._sessions.connection() as connection:
+            attributes, place = self._attributes(facts, names), f"{self.name} {entity}"
+            found = search(connection, place, base, rules, ldap3.SUBTREE, attributes)
+            shapes = self._shapes[entity]
+            return [record_of(e, facts, shapes, names) for e in found if e["type"] == "searchResEntry"]
+
+    def _page(self, entity: str, found: Sequence[Any], names: Sequence[str], *, complete: bool, clock: Any) -> Page:
+        facts, shapes = self._facts(entity), self._shapes[entity]
+        entries = [e for e in found if e["type"] == "searchResEntry"]
+        moved = [_text(_attribute(e, facts.cursor.attribute)) for e in entries] if facts.cursor else []
+        return Page(
+            records=tuple(record_of(e, facts, shapes, names) for e in entries),
+            cursor=max((m for m in moved if m), default=None),
+            complete=complete,
+            server_time=clock,
+        )
+
+    def _attributes(self, facts: Entity, names: Sequence[str]) -> list[str]:
+        more = {facts.id, *([facts.version] if facts.version else [])}
+        more |= {facts.cursor.attribute} if facts.cursor else set()
+        return [*(n for n in names if n != values.DN), *sorted(more)] if names else ["*", *sorted(more)]
+
+    def _since(self, entity: str, facts: Entity, cursor: str | None) -> str:
+        if cursor is None:
+            return ""
+        if facts.cursor is None:
+            raise Permanent(f"{self.name} {entity}: has no cursor; only full reads")
+        return values.equals(facts.cursor.attribute, cursor).replace("=", ">=", 1)
+
+    def _rules(self, entity: str, rules: Fields) -> str:
+        try:
+            return values.everything({parse(name).top: value for name, value in rules.items()})
+        except (ValueError, PathError) as error:
+            raise Permanent(f"{self.name} {entity}: cannot look that up: {error}") from None
+
+    def _facts(self, entity: str) -> Entity:
+        if entity in self._entities:
+            return self._entities[entity]
+        close = difflib.get_close_matches(entity, self._entities, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self._entities) or 'none'}"
+        raise Permanent(f"{self.name}: no entity '{entity}'; {hint}")
+
+
+def _password(system: System, reveal: Reveal) -> str | None:
+    try:
+        return reveal(system.password) if system.password is not None else None
+    except KeyError as error:
+        raise Permanent(f"{system.name}: no password: {error.args[0]}") from None
+
+
+def _shape(name: str, wanted: Sequence[str], classes: Any) -> EntityShape:
+    must: set[str] = set()
+    may: set[str] = set()
+    todo = list(wanted)
+    while todo:
+        found = classes.get(todo.pop())
+        if found is not None:
+            must.update(found.must_contain or ())
+            may.update(found.may_contain or ())
+            todo.extend(found.superior or ())
+    shapes = (FieldShape(path, "text", required=path in must) for path in sorted(must | may))
+    return EntityShape(name, tuple(shapes))
+
+
+def _names(fields: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(parse(name).top for name in fields))
+
+
+def _or_nothing(name: str, value: str) -> str:
+    try:
+        return values.equals(name, value)
+    except ValueError:
+        return ""  # no id of this directory looks like that, so there is no such entry
+
+
+def _cookie(result: Any) -> bytes | None:
+    control = (result.get("controls") or {}).get(PAGED)
+    return control["value"]["cookie"] or None if control else None
+
+
+def _attribute(entry: Any, name: str) -> list[bytes]:
+    return next((v for n, v in entry["raw_attributes"].items() if n.lower() == name.lower()), [])
+
+
+def _text(raw: Sequence[bytes] | None) -> str | None:
+    return raw[0].decode() if raw else None
