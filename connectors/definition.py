@@ -27,6 +27,8 @@ def strict_scalars(schema: Any) -> Any:
     match copied.get("type"):
         case "bool" | "int":
             return {**copied, "strict": True}
+        case "float" | "decimal" if copied.get("strict"):
+            return copied  # of a model inside this one, done already
         case "float":
             return core_schema.no_info_before_validator_function(_as_float, {**copied, "strict": True})
         case "decimal":
@@ -92,6 +94,8 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)
 
 def parse_duration(value: Any) -> Any:
     """Seconds of a text such as 15m, 1h30m, 500ms. Numbers without a unit are refused."""
+    if isinstance(value, Decimal):
+        raise ValueError(f"'{value}' is not a duration; write 30s, 15m, 1h30m or 500ms")
     if isinstance(value, bool | int):
         raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
     if not isinstance(value, str):

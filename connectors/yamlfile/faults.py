@@ -167,7 +167,7 @@ def _problem(document: Places, model: type[BaseModel], fault: _Fault) -> Problem
     if kind in ("value_error", "assertion_error"):
         return document.problem(way, "bad-value", str(context.get("error", error["msg"])), key=on_key)
     if kind in _PYDANTIC:
-        return document.problem(way, "bad-value", _lowered(error["msg"]), key=on_key)
+        return document.problem(way, "bad-value", _told(error), key=on_key)
     place = (*way, *_parts(context.get("at")))
     return document.problem(place, kind, error["msg"], context.get("help"), key=on_key or bool(context.get("key")))
 
@@ -196,7 +196,8 @@ def _mismatch(value: Any, wanted: str) -> tuple[str, str | None]:
     if wanted == "text" and isinstance(value, bool | int | Decimal):
         help = f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
     elif wanted in ("a whole number", "a number") and isinstance(value, str) and value.lstrip("0").isdigit():
-        help = f"write {value.lstrip('0')}, without quotes or leading zeros"
+        plain = value.lstrip("0")
+        help = f"write {plain}, without {'quotes' if plain == value else 'leading zeros'}"
     return f"{described(value)} here; {wanted} is wanted", help
 
 
@@ -211,8 +212,13 @@ def _parts(value: Any) -> tuple[Part, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def _lowered(message: str) -> str:
-    return message.replace("Input should", "the value should").replace("Value should", "the value should")
+def _told(error: Mapping[str, Any]) -> str:
+    """pydantic's own sentence, in words that are not Python's."""
+    if error["type"] == "too_short":
+        least = error["ctx"]["min_length"]
+        return f"at least {least} {'entry is' if least == 1 else 'entries are'} needed here"
+    subject, _, rest = str(error["msg"]).partition(" should ")
+    return f"the {'text' if subject == 'String' else 'value'} should {rest}" if rest else subject
 
 
 # --- which keys a place knows ----------------------------------------------------------------------------------

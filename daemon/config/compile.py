@@ -157,9 +157,13 @@ class _Compiler:
         for at, match in enumerate(self.config.match_on):
             for n, name in enumerate(match.on):
                 self.known(name, ("match_on", at, n), ("match_on", at, "on", n))
+        grouped: dict[str, str] = {}
         for group, members in self.config.groups.items():
             for n, name in enumerate(members):
                 self.known(name, ("groups", group, n))
+                if grouped.setdefault(name, group) != group:
+                    text = f"'{name}' is in the group '{grouped[name]}' already"
+                    self.problem(("groups", group, n), "contradiction", text, "a field changes hands with one group")
 
     def known(self, name: str, *ways: Loc) -> None:
         """Checks that a field called *name* exists; the first of *ways* that is written is where it is asked for."""

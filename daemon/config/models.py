@@ -109,10 +109,15 @@ class DaemonConfig(Facts):
     """Folder of the store and the audit log; one process at a time owns it.
     Default: what systemd gives ($STATE_DIRECTORY), else `state` beside this file."""
     audit: AuditConfig = AuditConfig()
+    """The audit log."""
     admin: AdminConfig = AdminConfig()
+    """The admin socket."""
     log: LogConfig = LogConfig()
+    """The daemon's own log."""
     secrets: SecretsConfig = Field(default_factory=dict, validate_default=True)
+    """Where secrets lie that systemd does not hand over."""
     defaults: Defaults = Defaults()
+    """What a sync does where its own file is silent."""
     notify: NotYet = None
     """Whom to tell about held plans, refused reloads and late syncs."""
     http: NotYet = None

@@ -186,8 +186,11 @@ class CasesConfig(Facts):
     ambiguous: Literal["hold"] = "hold"
     """Several records match. Only `hold`: a guess would join two people."""
     recreated: NotYet = None
+    """A deleted record comes back under another id."""
     merged: NotYet = None
+    """The system joined two records."""
     mapping_changed: NotYet = None
+    """A changed mapping makes two sides differ that agreed before."""
 
 
 class LimitConfig(Facts):
@@ -238,7 +241,9 @@ class GuardsConfig(Facts):
     shrink: Share | None = None
     """A complete listing smaller by more than this than the last one writes nothing. Default: 10%."""
     values: NotYet = None
+    """Bounds of single values."""
     expect: NotYet = None
+    """An announced mass change."""
 
 
 class CreateConfig(Facts):
@@ -273,7 +278,9 @@ class SyncConfig(Facts):
     name: str
     """Equals the file's stem."""
     left: EndConfig
+    """The entity on the left."""
     right: EndConfig
+    """The entity on the right; nothing but the names tells the sides apart."""
     every: Annotated[Duration, Field(ge=1)] | None = None
     """Time between two runs. Default: `defaults.every` of tallystick.yaml."""
     cron: str | None = None
@@ -295,8 +302,11 @@ class SyncConfig(Facts):
     groups: Mapping[FieldName, tuple[str, ...]] = {}
     """Fields that change hands together, such as street, zip and city."""
     create: CreateConfig = CreateConfig()
+    """Who may be born, and with which constants. Default: every record, without constants."""
     cases: CasesConfig = CasesConfig()
+    """What happens to a record that has no partner, or lost it."""
     guards: GuardsConfig = GuardsConfig()
+    """Limits on the harm that one plan may do."""
     allow_duplicate_creates: bool = False
     """Creates even where an unknown create can be neither repeated safely nor found again. Default: refuse those."""
     collections: NotYet = None

@@ -114,6 +114,7 @@ def read_system(document: Document, folder: Path) -> SystemConfig:
         system = check(laid, driver.System, context=context)
     except YamlError as error:
         problems += error.problems
+    problems += _auth_problems(document, definition, system)
     entities = _entities(document, own, definition, driver, context, problems)
     if problems or system is None:
         raise YamlError(problems)
@@ -160,6 +161,14 @@ def _definition(document: Document, name: str, folder: Path) -> tuple[Definition
         raise YamlError([document.problem(("connector",), "unknown-connector", str(error.args[0]))]) from None
     except KeyError as error:
         raise YamlError([document.problem(("connector",), "unknown-driver", str(error.args[0]))]) from None
+
+
+def _auth_problems(document: Document, definition: Definition, system: SystemFacts | None) -> list[Problem]:
+    kind = getattr(getattr(system, "auth", None), "kind", None)
+    if kind is None or not definition.auth or kind in definition.auth:
+        return []
+    text = f"'{kind}' does not authenticate against {definition.name}"
+    return [document.problem(("auth", "kind"), "not-allowed", text, f"it takes {', '.join(definition.auth)}")]
 
 
 def _own_definition(name: str, folder: Path) -> Document | None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from connectors.base import Page
+from connectors.definition import Facts
+from daemon.config import models as models_module
+from daemon.config import sync_file
 from daemon.config.load import Config, check_secrets, load
 from daemon.config.systems import connect_system
 from daemon.core.rules import Limit, Match
@@ -195,3 +198,16 @@ def test_a_thousand_syncs_load_in_seconds(tmp_path: Path) -> None:
 
     assert len(config.syncs) == 1001
     assert time.perf_counter() - began < 30  # four on a laptop
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    models = [m for m in (*vars(models_module).values(), *vars(sync_file).values()) if _is_model(m)]
+
+    silent = [f"{m.__name__}.{name}" for m in models for name, f in m.model_fields.items() if not f.description]
+
+    assert len(models) > 10
+    assert silent == []
+
+
+def _is_model(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Facts) and value is not Facts
