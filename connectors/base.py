@@ -111,6 +111,8 @@ class Capabilities:
     """Updates and deletes carry the version or the old values and fail as Stale when the record changed meanwhile."""
     idempotent_create: bool = False
     """A create repeated with the same key makes one record."""
+    marker: str | None = None
+    """The field path that takes `Write.marker` and can be looked up by `find`."""
     find: frozenset[str] = frozenset()
     """Field paths that `find` can look up, so that an unknown create can be probed."""
     tombstones: bool = False

@@ -23,6 +23,7 @@ from daemon.audit.files import lock_folder, replace_file, sync_folder
 from daemon.audit.frames import CHECKPOINT, OPEN, RECOVERY
 from daemon.audit.keys import Keys
 from daemon.audit.note import Note, is_origin, sign_note
+from daemon.audit.reading import read_entries
 from daemon.audit.recovery import recover
 from daemon.audit.segment import (
     FORMAT,
@@ -126,8 +127,10 @@ class AuditLog:
             log = cls(folder, origin, keys, lock, clock, sync)
             log._chain, log._epoch, log._intent = found.chain, found.epoch, found.intent
             log._begin("restart" if found.closed else "recovery", found.previous, found.cuts)
-        except BaseException:
+        except BaseException as error:
             os.close(lock)
+            if isinstance(error, OSError):
+                raise AuditError(f"{folder}: cannot be taken up: {error}; repair the disk or the rights") from error
             raise
         return log
 
@@ -146,6 +149,11 @@ class AuditLog:
     def last_intent(self) -> int:
         """The highest intent id ever written."""
         return self._intent
+
+    def outcomes_since(self, seq: int) -> frozenset[int]:
+        """The intent ids whose outcome stands at or after sequence *seq*, so that none is told twice."""
+        told = read_entries(self.folder, self._keys, start=seq) if seq < self.head.size else ()
+        return frozenset(shown.outcome for shown in told if shown.outcome is not None)
 
     def append(self, entries: Sequence[Entry]) -> int:
         """Makes *entries* durable, in order, and gives the sequence of the first.

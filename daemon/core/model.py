@@ -117,6 +117,8 @@ class Decision:
     """Fields that nobody could decide, and why; they keep what was agreed."""
     new: bool = False
     """The pair is not in the store yet."""
+    absorbs: int = 0
+    """The pair that one of the records had for itself, and that goes away; 0 for none."""
     line: bytes = b""
     """Digest of exactly this: sides, records, operations, fields, values before and after."""
 
@@ -132,7 +134,7 @@ class Decision:
         if self.state == "held":
             return "hold"
         if self.state == "retired":
-            return "retire"
+            return "remember" if self.pair.state == "retired" else "retire"
         return "link" if self.new and self.state == "active" else "remember"
 
     def look(self, side: Side) -> Look:

@@ -71,7 +71,11 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
             "op": change.op,
             "why": change.why,
             "fields": {
-                m.field: {"before": shown(sync, m.field, m.before), "after": shown(sync, m.field, m.value), "why": m.why}
+                m.field: {
+                    "before": shown(sync, m.field, m.before),
+                    "after": shown(sync, m.field, m.value),
+                    "why": m.why,
+                }
                 for m in change.moves
             },
         }

@@ -3,7 +3,7 @@
 MUST NOT: keep a payload longer than its write is open. It is the only business data in the store, and encrypted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class Flight:
     first: int
     state: str
     items: Sequence[Mapping[str, Any]]
-    outcomes: Sequence[Mapping[str, Any]] = ()
+    outcomes: Sequence[Mapping[str, Any] | None] = ()
     audit_size: int = 0
     not_before: float = 0.0
 
@@ -59,34 +59,39 @@ class Flights:
         (found,) = self._db.rows("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'intent'")
         return int(found[0])
 
-    def mark_sent(self, flight: Flight, not_before: float = 0.0) -> None:
-        """From here on the requests may have happened."""
+    def mark_sent(self, flight: Flight, not_before: float = 0.0, *, finished: Iterable[Flight] = ()) -> None:
+        """From here on the requests may have happened. Erases what the audit log has heard of meanwhile."""
         with self._db.transaction() as db:
+            db.executemany("DELETE FROM flight WHERE id = ?", [(done.id,) for done in finished])
             db.execute("UPDATE flight SET state = 'sent', not_before = ? WHERE id = ?", (not_before, flight.id))
 
     def settle(
-        self, flight: Flight, outcomes: Sequence[Mapping[str, Any]], pairs: Iterable[Pair], audit_size: int
+        self,
+        flight: Flight,
+        outcomes: Sequence[Mapping[str, Any] | None],
+        pairs: Iterable[Pair],
+        audit_size: int,
+        *,
+        not_before: float = 0.0,
+        drop: Collection[int] = (),
     ) -> None:
-        """Remember what became of *flight* and of its pairs, in one transaction. The audit log hears of it next."""
+        """Remember what became of *flight* and of its pairs, in one transaction. The audit log hears of it next.
+
+        An item whose outcome is None is unknown: it stays open as a flight of its own, to be probed after *not_before*.
+        """
         with self._db.transaction() as db:
-            self._pairs.write(db, flight.sync, list(pairs))
+            self._pairs.write(db, flight.sync, list(pairs), drop=drop)
+            for intent, item, outcome in zip(flight.intents, flight.items, outcomes, strict=True):
+                if outcome is None:
+                    db.execute(
+                        "INSERT INTO flight (sync, run, first, size, state, not_before, payload)"
+                        " VALUES (?, ?, ?, 1, 'sent', ?, ?)",
+                        (flight.sync, flight.run, intent, not_before, self._vault.seal([item])),
+                    )
             db.execute(
                 "UPDATE flight SET state = 'settled', outcome = ?, audit_size = ? WHERE id = ?",
                 (self._vault.seal(outcomes), audit_size, flight.id),
             )
-
-    def split_off(self, flight: Flight, lost: Mapping[int, float]) -> None:
-        """Keep the items with these positions open as flights of their own, to be probed not before the given times."""
-        with self._db.transaction() as db:
-            for position, not_before in lost.items():
-                db.execute(
-                    "INSERT INTO flight (sync, run, first, size, state, not_before, payload)"
-                    " VALUES (?, ?, ?, 1, 'sent', ?, ?)",
-                    (
-                        flight.sync, flight.run, flight.first + position, not_before,
-                        self._vault.seal([flight.items[position]]),
-                    ),
-                )  # fmt: skip
 
     def finish(self, flights: Iterable[Flight]) -> None:
         """The audit log holds the outcomes: erase the payloads."""

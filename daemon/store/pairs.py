@@ -103,23 +103,21 @@ class Pairs:
             last += 1
             yield last
 
-    def remember(self, sync: int, pairs: Iterable[Pair]) -> None:
-        """Write down *pairs* as they are now, new or changed, in one transaction."""
+    def remember(self, sync: int, pairs: Iterable[Pair], *, drop: Collection[int] = ()) -> None:
+        """Write down *pairs* as they are now, new or changed, and forget those in *drop*, in one transaction."""
         with self._db.transaction() as db:
-            self.write(db, sync, list(pairs))
-
-    def forget(self, sync: int, keys: Collection[int]) -> None:
-        """Drop pairs that have nothing left to remember, such as a single whose record is gone."""
-        with self._db.transaction() as db:
-            self._drop_keys(db, sync, keys)
-            db.executemany("DELETE FROM pair WHERE key = ?", [(key,) for key in keys])
+            self.write(db, sync, list(pairs), drop=drop)
 
     def _pair(self, row: Sequence[Any]) -> Pair:
         detail = self._vault.open(row[4]) if row[4] else {}
         return to_pair(row, self._layout_names(row[10]), detail)
 
-    def write(self, db: sqlite3.Connection, sync: int, pairs: Sequence[Pair]) -> None:
+    def write(self, db: sqlite3.Connection, sync: int, pairs: Sequence[Pair], *, drop: Collection[int] = ()) -> None:
         """`remember` inside a transaction that does more."""
+        if drop:
+            self._drop_keys(db, sync, drop)
+            db.executemany("DELETE FROM ruling WHERE pair = ?", [(key,) for key in drop])
+            db.executemany("DELETE FROM pair WHERE key = ?", [(key,) for key in drop])
         if not pairs:
             return
         names = tuple(sorted({n for p in pairs for s in SIDES if (h := p.half(s)) for n in (*h.agreed, *h.sent)}))

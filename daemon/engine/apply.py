@@ -1,0 +1,257 @@
+"""This is where decisions are carried out: planned, testified, sent, settled, told. In that order, whatever dies.
+
+    planned (store) -> INTENT (audit) -> sent (store) -> request -> settled (store, also the outbox) -> OUTCOME (audit)
+MUST NOT: send a request whose intent is not durable in both. MUST NOT: repeat a write whose answer was lost.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from connectors.base import Done, Lost, NotSent, Outcome, Pending, Refused, Stale, Write
+from daemon.audit.entries import Entry
+from daemon.core.model import Change, Decision, Pair
+from daemon.core.rules import Side
+from daemon.engine.context import Context
+from daemon.engine.failpoints import reached
+from daemon.engine.settle import settled
+from daemon.engine.wires import entry, flight_item, make_write, may_create
+from daemon.store.flights import Flight
+
+POOL = 4
+"""Single writes on their way at once, for systems that take no batches."""
+QUIET = 500
+"""Decisions without a write that are remembered in one transaction."""
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+
+Halt: TypeAlias = Literal["", "postponed", "failed", "stopped"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What became of the decisions."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    halt: Halt = ""
+    stale: list[Pair] = field(default_factory=list)
+    """Pairs whose record changed between reading and writing."""
+    told: list[tuple[Flight, list[Entry]]] = field(default_factory=list)
+    """Outcomes that the audit log has not heard yet."""
+
+
+_Job: TypeAlias = tuple[Decision, Change, Write]
+
+
+def apply(context: Context, decisions: Sequence[Decision]) -> Progress:
+    """Carry *decisions* out. Stops early when a system is away, refuses us, or we are asked to stop."""
+    progress = Progress()
+    quiet = [decision for decision in decisions if not decision.changes]
+    for at in range(0, len(quiet), QUIET):
+        _remember(context, quiet[at : at + QUIET])
+    writing = sorted((d for d in decisions if d.changes), key=_release_before_claim)
+    for chunk in _chunks(context, writing):
+        if progress.halt:
+            break
+        _carry_out(context, chunk, progress)
+    tell(context, progress)
+    return progress
+
+
+def tell(context: Context, progress: Progress) -> None:
+    """Empty the outbox into the audit log."""
+    if progress.told:
+        context.audit.append([entry for _, entries in progress.told for entry in entries])
+        reached("outcome")
+        context.store.flights.finish(flight for flight, _ in progress.told)
+        progress.told.clear()
+
+
+def _release_before_claim(decision: Decision) -> int:
+    """Updates first, then deletes, then creates: a unique value is given up before somebody takes it."""
+    return {"update": 0, "delete": 1, "deactivate": 1}.get(decision.kind, 2)
+
+
+def _chunks(context: Context, decisions: Sequence[Decision]) -> Iterator[Sequence[Decision]]:
+    size = max(POOL, *(context.views[side].capabilities.batch for side in ("left", "right")))
+    for at in range(0, len(decisions), size):
+        yield decisions[at : at + size]
+
+
+def _carry_out(context: Context, decisions: Sequence[Decision], progress: Progress) -> None:
+    """Write one side, then the other; a decision settles with its last change."""
+    done: dict[int, dict[Side, Done]] = {id(decision): {} for decision in decisions}
+    for side in ("right", "left"):
+        jobs = list(_jobs(context, decisions, side, done, progress))
+        batch = context.views[side].capabilities.batch
+        width = batch if batch > 1 else POOL
+        for at in range(0, len(jobs), width):
+            if not progress.halt and context.stop():
+                progress.halt = "stopped"
+            if progress.halt:
+                return
+            _fly(context, side, jobs[at : at + width], done, progress)
+
+
+def _jobs(
+    context: Context, decisions: Iterable[Decision], side: str, done: Mapping[int, Any], progress: Progress
+) -> Iterator[_Job]:
+    for decision in decisions:
+        change = next((c for c in decision.changes if c.side == side), None)
+        first = next(iter(decision.changes))
+        if change is None or (change is not first and not done[id(decision)]):
+            continue  # its other write did not happen
+        try:
+            if change.op == "create" and not may_create(context, change.side):
+                raise ValueError(_UNSAFE_CREATE.format(context.sync.end(change.side)))
+            yield decision, change, make_write(context, decision, change)
+        except ValueError as fault:
+            progress.counts["held"] += 1
+            _keep(context, _held(context, decision, "mapping", {"why": str(fault)}), decision)
+
+
+_UNSAFE_CREATE = (
+    "{0.system}.{0.entity} can neither repeat a create safely nor find it again: give the entity `find` on a match"
+    " field, a `marker` or an idempotency key, or allow_duplicate_creates: true in the sync"
+)
+
+
+def _fly(
+    context: Context, side: Side, jobs: Sequence[_Job], done: dict[int, dict[Side, Done]], progress: Progress
+) -> None:
+    items = [flight_item(context, *job) for job in jobs]
+    finished = [flight for flight, _ in progress.told]
+    flight = context.store.flights.plan(context.row.id, context.run, items)
+    reached("planned")
+    context.audit.append(
+        [e for _, entries in progress.told for e in entries]
+        + [Entry(entry(context, item, "intent"), intent=n) for n, item in zip(flight.intents, items, strict=True)]
+    )
+    reached("testified")
+    window = context.views[side].capabilities
+    not_before = context.clock() + max(window.processing_window, window.consistency_window)
+    context.store.flights.mark_sent(flight, not_before, finished=finished)
+    progress.told.clear()
+    reached("sent")
+    outcomes = _send(context, side, [write for _, _, write in jobs])
+    reached("written")
+    _settle(context, flight, jobs, outcomes, done, progress, not_before)
+    reached("settled")
+
+
+def _send(context: Context, side: Side, writes: Sequence[Write]) -> list[Outcome]:
+    """One outcome per write. A driver that breaks leaves the rest unknown, never forgotten."""
+    driver, view = context.drivers[side], context.views[side]
+
+    def write(some: Sequence[Write]) -> list[Outcome]:
+        answers: list[Outcome] = []
+        try:
+            answers.extend(driver.write(view.end.entity, some, fields=view.wanted))
+        except Exception as fault:
+            context.say(f"{view.end.system}: the driver broke while writing: {type(fault).__name__}: {fault}")
+        return answers + [Lost("the driver gave no answer")] * (len(some) - len(answers))
+
+    if view.capabilities.batch > 1 or len(writes) == 1:
+        return write(writes)
+    with ThreadPoolExecutor(min(POOL, len(writes)), thread_name_prefix="write") as pool:
+        return [answers[0] for answers in pool.map(lambda one: write([one]), writes)]
+
+
+def _settle(
+    context: Context,
+    flight: Flight,
+    jobs: Sequence[_Job],
+    outcomes: Sequence[Outcome],
+    done: dict[int, dict[Side, Done]],
+    progress: Progress,
+    not_before: float,
+) -> None:
+    results: list[dict[str, Any] | None] = []
+    pairs: list[Pair] = []
+    drop: list[int] = []
+    for (decision, change, _), outcome in zip(jobs, outcomes, strict=True):
+        result = _result(context, change, outcome, progress)
+        results.append(result)
+        if isinstance(outcome, Done):
+            done[id(decision)][change.side] = outcome
+            if change is decision.changes[-1]:
+                pairs.append(settled(decision, done[id(decision)], context.views, context.clock()))
+                drop += _absorbed(decision)
+        elif pair := _unsettled(context, decision, outcome, progress, not_before):
+            pairs.append(pair)
+            drop += _absorbed(decision)
+    size = context.audit.head.size
+    context.store.flights.settle(flight, results, pairs, size, not_before=not_before, drop=drop)
+    told = [
+        Entry(entry(context, item, "outcome", result), outcome=intent)
+        for intent, item, result in zip(flight.intents, flight.items, results, strict=True)
+        if result is not None
+    ]
+    progress.told.append((flight, told))
+
+
+def _result(context: Context, change: Change, outcome: Outcome, progress: Progress) -> dict[str, Any] | None:
+    """What the audit log is told; None while it is unknown."""
+    match outcome:
+        case Done(id=id, version=version):
+            progress.counts["written"] += 1
+            return {"result": "done", "record": id, "version": version}
+        case Refused(message):
+            progress.counts["refused"] += 1
+            return {"result": "refused", "message": message}
+        case Stale(message):
+            return {"result": "stale", "message": message}
+        case NotSent(message, permanent=permanent):
+            progress.halt = "failed" if permanent else progress.halt or "postponed"
+            context.say(f"{context.sync.end(change.side).system}: {message}")
+            return {"result": "not_sent", "message": message}
+        case Lost() | Pending():
+            progress.counts["unknown"] += 1
+            return None
+
+
+def _unsettled(
+    context: Context, decision: Decision, outcome: Outcome, progress: Progress, not_before: float
+) -> Pair | None:
+    """How the pair stands after a write that did not come to its end."""
+    now = context.clock()
+    match outcome:
+        case Refused(message):
+            wait = min(_HOUR * 2**decision.pair.attempts, _DAY)
+            held = _held(context, decision, "refused", {"why": message})
+            return replace(held, line=decision.line, attempts=decision.pair.attempts + 1, next_try=now + wait)
+        case Lost(message):
+            return replace(_held(context, decision, "unknown", {"why": message}), next_try=not_before)
+        case Pending(job):
+            return replace(_held(context, decision, "unknown", {"why": f"job {job}"}), next_try=not_before)
+        case Stale():
+            progress.stale.append(decision.pair)
+    return None
+
+
+def _held(context: Context, decision: Decision, reason: Any, detail: Mapping[str, Any]) -> Pair:
+    """The pair as remembered before, waiting. What was agreed stays what it was."""
+    pair = decision.pair
+    since = pair.since if pair.state == "held" and pair.reason == reason else context.clock()
+    return replace(pair, state="held", reason=reason, detail=detail, since=since)
+
+
+def _remember(context: Context, decisions: Sequence[Decision]) -> None:
+    now = context.clock()
+    pairs = []
+    for decision in decisions:
+        after = settled(decision, {}, context.views, now)
+        if decision.new or after != replace(decision.pair, since=after.since):
+            pairs.append(after)
+    drop = [key for decision in decisions for key in _absorbed(decision)]
+    context.store.pairs.remember(context.row.id, pairs, drop=drop)
+
+
+def _keep(context: Context, pair: Pair, decision: Decision) -> None:
+    context.store.pairs.remember(context.row.id, [pair], drop=_absorbed(decision))
+
+
+def _absorbed(decision: Decision) -> list[int]:
+    return [decision.absorbs] if decision.absorbs else []

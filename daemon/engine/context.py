@@ -1,0 +1,77 @@
+"""This is where everything that one run works with is held together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from connectors.base import Driver, Failed, Gone, Record
+from daemon.audit.log import AuditLog
+from daemon.core.digests import Notcher
+from daemon.core.rules import SIDES, Side, Sync
+from daemon.engine.report import Request
+from daemon.engine.view import View
+from daemon.store.store import Store, SyncRow
+
+
+@dataclass(slots=True)
+class Context:
+    """One run of one sync. `problems` collects what a person should know."""
+
+    sync: Sync
+    drivers: Mapping[Side, Driver]
+    store: Store
+    audit: AuditLog
+    clock: Callable[[], float]
+    run: str
+    request: Request
+    stop: Callable[[], bool]
+    row: SyncRow
+    at: datetime
+    salt: str
+    notcher: Notcher
+    views: Mapping[Side, View]
+    problems: list[str] = field(default_factory=list)
+
+    def get(self, side: Side, ids: Sequence[str]) -> dict[str, Record | Gone | Failed]:
+        """The records with these ids as *side* shows them now."""
+        if not ids:
+            return {}
+        view = self.views[side]
+        answers = self.drivers[side].get(view.end.entity, ids, fields=view.wanted)
+        return dict(zip(ids, answers, strict=True))
+
+    def say(self, problem: str) -> None:
+        """Tell a person, once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
+def start(
+    sync: Sync,
+    drivers: Mapping[Side, Driver],
+    store: Store,
+    audit: AuditLog,
+    *,
+    clock: Callable[[], float],
+    run_id: str,
+    request: Request,
+    stop: Callable[[], bool],
+) -> Context:
+    """Everything that a run needs, made from what is given and what is remembered."""
+    at = datetime.fromtimestamp(clock(), UTC)
+    salt = _salt(sync, at)
+    notcher = Notcher(store.vault.notch_key, sync.name, salt=salt)
+    views = {s: View(sync, s, notcher, drivers[s].describe(sync.end(s).entity), at) for s in SIDES}
+    row = store.sync(sync.name)
+    return Context(
+        sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views
+    )  # fmt: skip
+
+
+def _salt(sync: Sync, at: datetime) -> str:
+    """What the same inputs mean may change with the mapping, and with the day where the calendar is asked."""
+    calendar = (
+        any("calendar" in rule.volatile for rule in sync.rules)
+        or "today" in sync.left.scope_text + sync.right.scope_text
+    )
+    return f"{sync.rev}|{at.date().isoformat()}" if calendar else sync.rev

@@ -1,0 +1,121 @@
+"""This is where both sides are read: every record costs one digest and one look-up, and only what moved is kept."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from connectors.base import CursorExpired, Driver, Page, Record
+from daemon.core.rules import SIDES, Side
+from daemon.engine.cursors import later, read_from
+from daemon.engine.view import View
+from daemon.store.store import Store, SyncRow
+
+
+class Bits:
+    """A set of small numbers at one bit each: which of the known halves a listing showed."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def add(self, number: int) -> None:
+        """*number* is in."""
+        at = number >> 3
+        if at >= len(self._bytes):
+            self._bytes.extend(bytes(max(at + 1 - len(self._bytes), 4096)))
+        self._bytes[at] |= 1 << (number & 7)
+
+    def __contains__(self, number: int) -> bool:
+        at = number >> 3
+        return at < len(self._bytes) and bool(self._bytes[at] & 1 << (number & 7))
+
+
+@dataclass(slots=True)
+class Sight:
+    """What one side showed."""
+
+    moved: dict[int, Record] = field(default_factory=dict)
+    """Records of known pairs that look different, by pair key; held pairs always."""
+    outside: dict[int, Record] = field(default_factory=dict)
+    """Records of known pairs that left the scope."""
+    fresh: dict[str, Record] = field(default_factory=dict)
+    """Records that no pair knows, by id."""
+    gone: set[int] = field(default_factory=set)
+    """Pairs whose record the system itself calls deleted."""
+    present: Bits = field(default_factory=Bits)
+    complete: bool = False
+    full: bool = True
+    count: int = 0
+    cursor: str | None = None
+    server_time: str | None = None
+    repeats: set[str] = field(default_factory=set)
+    """Ids that one listing showed twice with different content."""
+
+
+def gather(
+    views: Mapping[Side, View], drivers: Mapping[Side, Driver], store: Store, row: SyncRow, *, full: bool
+) -> dict[Side, Sight]:
+    """Read both sides at once, a thread each. Raises what a driver raises."""
+    with ThreadPoolExecutor(2, thread_name_prefix="gather") as pool:
+        futures = {s: pool.submit(_look, views[s], drivers[s], store, row, full) for s in SIDES}
+        return {side: future.result() for side, future in futures.items()}
+
+
+def _look(view: View, driver: Driver, store: Store, row: SyncRow, full: bool) -> Sight:
+    rule = view.capabilities.cursor
+    stored = row.cursors.get(view.side)
+    if full or rule is None or stored is None:
+        return _read_all(view, driver, store, row, None)
+    try:
+        return _read_all(view, driver, store, row, read_from(rule, stored))
+    except CursorExpired:
+        return _read_all(view, driver, store, row, None)
+
+
+def _read_all(view: View, driver: Driver, store: Store, row: SyncRow, cursor: str | None) -> Sight:
+    sight = Sight(full=cursor is None)
+    pages = driver.read(view.end.entity, cursor=cursor, fields=view.wanted, where=view.end.where or None)
+    for page in pages:
+        _take_page(sight, page, view, store, row.id)
+    return sight
+
+
+def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) -> None:
+    sight.count += len(page.records)
+    sight.complete = page.complete and sight.full
+    if page.cursor is not None and (sight.cursor is None or _ahead(view, page.cursor, sight.cursor)):
+        sight.cursor = page.cursor
+    sight.server_time = sight.server_time or page.server_time
+    known = store.pairs.known(sync, view.side, [record.id for record in page.records])
+    for record in page.records:
+        half = known.get(record.id)
+        if half is None:
+            if record.id in sight.fresh and sight.fresh[record.id].fields != record.fields:
+                sight.repeats.add(record.id)  # the later sight of one listing is the newer one
+            if view.in_scope(record):
+                sight.fresh[record.id] = record
+            continue
+        sight.present.add(half.key)
+        if half.state == "retired":
+            if half.seen and half.seen == view.seen(record):
+                continue  # it ended, and its record stands where it stood
+            sight.moved[half.key] = record
+        elif not view.in_scope(record):
+            sight.outside[half.key] = record
+        elif half.state == "held" or half.seen != view.seen(record):
+            sight.moved[half.key] = record
+    if page.gone:
+        sight.gone |= {half.key for half in store.pairs.known(sync, view.side, page.gone).values()}
+
+
+def _ahead(view: View, cursor: str, than: str) -> bool:
+    rule = view.capabilities.cursor
+    return rule is None or rule.kind == "token" or later(cursor, than)
+
+
+def missing(sight: Sight, store: Store, row: SyncRow, side: Side) -> Iterator[tuple[int, str]]:
+    """Pairs whose record a complete listing did not show. Their absence still has to be confirmed by a `get`."""
+    if not sight.complete:
+        return
+    for key, id in store.pairs.standing(row.id, side):
+        if key not in sight.present:
+            yield key, id

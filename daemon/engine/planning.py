@@ -1,0 +1,232 @@
+"""This is where what both sides showed becomes decisions: partners found, absences confirmed, fields merged."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from connectors.base import Gone, Record
+from daemon.core.match import Candidate, Matches, match
+from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
+from daemon.core.plan import decide_pair, decide_single
+from daemon.core.rules import SIDES, Side
+from daemon.engine.context import Context
+from daemon.engine.gather import Sight, missing
+
+_UNKNOWN = Look("unknown")
+
+
+def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[int] = ()) -> list[Decision]:
+    """Everything that needs deciding. *busy* pairs wait for a write whose outcome is unknown."""
+    looks = _looks(context, sights)
+    pairs = {k: p for k, p in context.store.pairs.get(looks).items() if k not in busy}
+    whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
+    decisions = list(_whole_pairs(context, whole, looks))
+    alone = {key: pair for key, pair in pairs.items() if key not in whole}
+    return decisions + list(_loners(context, sights, alone, looks))
+
+
+def again(context: Context, pairs: Sequence[Pair]) -> list[Decision]:
+    """Decide *pairs* anew from fresh reads of both sides."""
+    looks: dict[int, dict[Side, Look]] = {pair.key: {} for pair in pairs}
+    return list(_whole_pairs(context, {pair.key: pair for pair in pairs}, looks))
+
+
+def _looks(context: Context, sights: Mapping[Side, Sight]) -> dict[int, dict[Side, Look]]:
+    """What is known of each touched pair without asking again."""
+    looks: dict[int, dict[Side, Look]] = {key: {} for key in context.store.pairs.keys_in(context.row.id, "held")}
+    for side, sight in sights.items():
+        view = context.views[side]
+        for key, record in sight.moved.items():
+            looks.setdefault(key, {})[side] = Look("here", view.item(record))
+        for key, record in sight.outside.items():
+            looks.setdefault(key, {})[side] = Look("outside", view.item(record))
+        for key in sight.gone:
+            looks.setdefault(key, {})[side] = Look("gone")
+        absent = dict(missing(sight, context.store, context.row, side))
+        for key, look in _confirm(context, side, absent).items():
+            looks.setdefault(key, {})[side] = look
+    return looks
+
+
+def _confirm(context: Context, side: Side, absent: Mapping[int, str]) -> dict[int, Look]:
+    """Absence from a listing is a question, not an answer: only a direct `get` says gone."""
+    answers = context.get(side, list(absent.values()))
+    return {key: _as_look(context, side, answers[id], listed=False) for key, id in absent.items()}
+
+
+def _as_look(context: Context, side: Side, answer: object, *, listed: bool = True) -> Look:
+    view = context.views[side]
+    match answer:
+        case Record() as record:
+            left_where = not listed and bool(view.end.where)  # it exists, and the system's own filter leaves it out
+            return Look("outside" if left_where or not view.in_scope(record) else "here", view.item(record))
+        case Gone():
+            return Look("gone")
+        case _:
+            return _UNKNOWN
+
+
+def _whole_pairs(
+    context: Context, pairs: Mapping[int, Pair], looks: Mapping[int, dict[Side, Look]]
+) -> Iterator[Decision]:
+    _fill(context, pairs, looks)
+    rulings = context.store.journal.rulings(context.row.id) if pairs else {}
+    for key, pair in pairs.items():
+        left, right = looks[key]["left"], looks[key]["right"]
+        if pair.state == "retired":
+            yield from _retired(context, pair, left, right)
+            continue
+        decision = decide_pair(context.sync, pair, left, right, context.notcher.line, rulings=rulings.get(key))
+        if not _waits(context, decision):
+            yield decision
+
+
+def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[Decision]:
+    """A pair that ended stays ended, unless its reason is gone: back in scope, or the vanished record returned."""
+    back = left.presence == right.presence == "here"
+    if back and pair.reason == "scope":
+        yield decide_pair(context.sync, replace(pair, state="active", reason=""), left, right, context.notcher.line)
+    elif back and pair.reason == "gone":
+        detail = {"why": "a record that was gone is there again"}
+        yield Decision(pair, left, right, state="held", reason="case", detail=detail)
+    else:
+        yield Decision(pair, left, right, state="retired", reason=pair.reason)
+
+
+def _waits(context: Context, decision: Decision) -> bool:
+    """A change that a system refused is not sent again unchanged before its time."""
+    pair = decision.pair
+    return pair.reason == "refused" and pair.line == decision.line and context.clock() < pair.next_try
+
+
+def _fill(context: Context, pairs: Mapping[int, Pair], looks: Mapping[int, dict[Side, Look]]) -> None:
+    """Fetch the side of each pair that nobody looked at yet, in one go per side."""
+    for side in SIDES:
+        wanted = {k: half.id for k, p in pairs.items() if side not in looks[k] and (half := p.half(side))}
+        answers = context.get(side, list(wanted.values()))
+        for key, id in wanted.items():
+            looks[key][side] = _as_look(context, side, answers[id])
+
+
+def _loners(
+    context: Context, sights: Mapping[Side, Sight], alone: Mapping[int, Pair], looks: Mapping[int, dict[Side, Look]]
+) -> Iterator[Decision]:
+    """Records without a partner: newcomers, and those that were held or left alone before."""
+    waiting = _singles(context, alone, looks)
+    yield from _vanished(alone, looks)
+    for side, newcomers in _newcomers(context, sights).items():
+        waiting[side] |= newcomers
+    taken = _taken(context, waiting)
+    candidates = {s: [Candidate(k, item.keys) for k, (_, item) in waiting[s].items()] + taken[s] for s in SIDES}
+    found = match(context.sync.match_on, candidates["left"], candidates["right"])
+    yield from _matched(context, waiting, found)
+    both = (*found.sure, *found.asked)
+    decided = {
+        "left": {left for left, _ in both} | set(found.ambiguous["left"]),
+        "right": {right for _, right in both} | set(found.ambiguous["right"]),
+    }
+    for side in SIDES:
+        yield from _unmatched(context, side, {k: w for k, w in waiting[side].items() if k not in decided[side]})
+
+
+def _singles(
+    context: Context, alone: Mapping[int, Pair], looks: Mapping[int, dict[Side, Look]]
+) -> dict[Side, dict[int, tuple[Pair, Item]]]:
+    found: dict[Side, dict[int, tuple[Pair, Item]]] = {"left": {}, "right": {}}
+    for side in SIDES:
+        mine = {key: pair for key, pair in alone.items() if pair.half(side)}
+        _fill(context, mine, looks)
+        for key, pair in mine.items():
+            look = looks[key][side]
+            if look.presence == "here" and look.item:
+                found[side][key] = (pair, look.item)
+    return found
+
+
+def _vanished(alone: Mapping[int, Pair], looks: Mapping[int, dict[Side, Look]]) -> Iterator[Decision]:
+    """A record without a partner went away before it got one: there is nothing to remember."""
+    for key, pair in alone.items():
+        side: Side = "left" if pair.left else "right"
+        if looks[key][side].presence in ("gone", "outside"):
+            yield Decision(
+                pair,
+                looks[key].get("left", _UNKNOWN),
+                looks[key].get("right", _UNKNOWN),
+                state="retired",
+                reason="gone",
+            )
+
+
+def _newcomers(context: Context, sights: Mapping[Side, Sight]) -> dict[Side, dict[int, tuple[Pair, Item]]]:
+    """Every record that no pair knows, under a key of its own."""
+    keys = context.store.pairs.new_keys()
+    found: dict[Side, dict[int, tuple[Pair, Item]]] = {"left": {}, "right": {}}
+    for side in SIDES:
+        view = context.views[side]
+        for record in sights[side].fresh.values():
+            item, key = view.item(record), next(keys)
+            half = Half(record.id, keys=item.keys)
+            pair = Pair(key, left=half) if side == "left" else Pair(key, right=half)
+            found[side][key] = (pair, item)
+    return found
+
+
+def _taken(context: Context, waiting: Mapping[Side, dict[int, tuple[Pair, Item]]]) -> dict[Side, list[Candidate]]:
+    """Pairs that hold a match key of somebody waiting and stand in the way. Those without a partner wait with them."""
+    found: dict[Side, list[Candidate]] = {"left": [], "right": []}
+    if not context.store.pairs.count(context.row.id):
+        return found
+    wanted = {key for side in SIDES for _, item in waiting[side].values() for key in item.keys if key}
+    for side in SIDES:
+        holders = {k for keys in context.store.pairs.taken(context.row.id, side, wanted).values() for k in keys}
+        pairs = context.store.pairs.get(holders - set(waiting[side]))
+        whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
+        found[side] = [Candidate(k, half.keys, taken=True) for k, p in whole.items() if (half := p.half(side))]
+        lonely = {key: pair for key, pair in pairs.items() if key not in whole}
+        waiting[side].update(_singles(context, lonely, {key: {} for key in lonely})[side])
+    return found
+
+
+def _matched(
+    context: Context, waiting: Mapping[Side, Mapping[int, tuple[Pair, Item]]], found: Matches
+) -> Iterator[Decision]:
+    approved = context.store.journal.approved(context.row.id, context.clock()) if found.asked else frozenset()
+    for pairs, asked in ((found.sure, False), (found.asked, True)):
+        for left, right in pairs:
+            (lp, li), (rp, ri) = waiting["left"][left], waiting["right"][right]
+            decision = _link(context, lp, li, rp, ri)
+            if asked and decision.line not in approved:
+                yield replace(_held_loner("left", lp, li, "confirm", {"candidate": ri.record.id}), line=decision.line)
+                yield _held_loner("right", rp, ri, "confirm", {"candidate": li.record.id})
+            elif not _waits(context, replace(decision, pair=lp)):
+                yield decision
+    for side in SIDES:
+        for key, rivals in found.ambiguous[side].items():
+            if key in waiting[side]:
+                pair, item = waiting[side][key]
+                why = f"{rivals} records share its match key; make the keys differ, or remove the double"
+                yield _held_loner(side, pair, item, "ambiguous", {"why": why})
+
+
+def _link(context: Context, lp: Pair, li: Item, rp: Pair, ri: Item) -> Decision:
+    """Two records become a pair. The row that the right one had for itself is absorbed."""
+    pair = Pair(lp.key, lp.left, rp.right, born="matched")
+    here = Look("here", li), Look("here", ri)
+    decision = decide_pair(context.sync, pair, *here, context.notcher.line, new=True)
+    return replace(decision, absorbs=rp.key if rp.since else 0)
+
+
+def _held_loner(side: Side, pair: Pair, item: Item, reason: Reason, detail: Mapping[str, str]) -> Decision:
+    here, nothing = Look("here", item), Look("gone")
+    left, right = (here, nothing) if side == "left" else (nothing, here)
+    return Decision(pair, left, right, state="held", reason=reason, detail=detail, new=not pair.since)
+
+
+def _unmatched(context: Context, side: Side, waiting: Mapping[int, tuple[Pair, Item]]) -> Iterator[Decision]:
+    view = context.views[side]
+    for pair, item in waiting.values():
+        wanted = view.may_be_born(item.record)
+        decision = decide_single(
+            context.sync, pair, side, item, context.notcher.line, wanted=wanted, new=not pair.since
+        )
+        if not _waits(context, decision):
+            yield decision

@@ -1,0 +1,154 @@
+"""This is where intents left open by a crash or a lost answer end: the store decides, the audit log testifies.
+
+planned  -> never sent: cancelled
+sent     -> may have happened: probed, once the system cannot be working on it any more
+settled  -> done, and perhaps not testified: the outcome is written, exactly once
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from connectors.base import ConnectorError, Gone, Record
+from daemon.audit.entries import Entry
+from daemon.core.model import Half, Pair
+from daemon.core.rules import Side, other
+from daemon.engine.context import Context
+from daemon.engine.wires import entry
+from daemon.store.flights import Flight
+
+_CANCELLED = {"result": "cancelled", "message": "the daemon stopped before it was sent"}
+
+
+def recover(context: Context) -> frozenset[int]:
+    """Bring open flights of this sync to their end. Returns the pairs that still wait for a probe."""
+    waiting: set[int] = set()
+    for flight in context.store.flights.open(context.row.id):
+        if flight.state == "planned":
+            _cancel(context, flight)
+        elif flight.state == "settled":
+            testify(context, flight)
+        elif context.clock() < flight.not_before or not _probe(context, flight):
+            waiting |= {item["pair"] for item in flight.items}
+            _keep_newborn(context, flight)
+    return frozenset(waiting)
+
+
+def testify(context: Context, flight: Flight) -> None:
+    """Write the outcomes of a settled flight to the audit log, unless they are there, and forget the flight."""
+    told = context.audit.outcomes_since(flight.audit_size)
+    entries = [
+        Entry(entry(context, item, "outcome", outcome), outcome=intent)
+        for intent, item, outcome in zip(flight.intents, flight.items, flight.outcomes, strict=True)
+        if outcome is not None and intent not in told
+    ]
+    if entries:
+        context.audit.append(entries)
+    context.store.flights.finish([flight])
+
+
+def _cancel(context: Context, flight: Flight) -> None:
+    if context.audit.last_intent >= flight.first:  # it was announced, so its end is told
+        _end(context, flight, [_CANCELLED] * len(flight.items), [])
+    else:
+        context.store.flights.finish([flight])
+
+
+def _probe(context: Context, flight: Flight) -> bool:
+    """Ask the system what became of each item. False when it cannot be asked now."""
+    outcomes: list[Mapping[str, Any] | None] = []
+    pairs: list[Pair] = []
+    try:
+        for item in flight.items:
+            outcome, pair = _ask(context, item)
+            outcomes.append(outcome)
+            pairs += [pair] if pair else []
+    except ConnectorError as fault:
+        context.say(f"a write whose answer was lost cannot be checked yet: {fault}")
+        return False
+    _end(context, flight, outcomes, pairs)
+    return True
+
+
+def _end(context: Context, flight: Flight, outcomes: Sequence[Mapping[str, Any] | None], pairs: Sequence[Pair]) -> None:
+    context.store.flights.settle(flight, outcomes, pairs, context.audit.head.size)
+    done = Flight(flight.id, flight.sync, flight.run, flight.first, "settled", flight.items, outcomes)
+    entries = [
+        Entry(entry(context, item, "outcome", outcome), outcome=intent)
+        for intent, item, outcome in zip(done.intents, done.items, outcomes, strict=True)
+        if outcome is not None
+    ]
+    context.audit.append(entries)
+    context.store.flights.finish([done])
+
+
+def _ask(context: Context, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pair | None]:
+    pair = context.store.pairs.get([item["pair"]]).get(item["pair"])
+    if item["op"] == "create":
+        return _ask_create(context, item, pair)
+    (answer,) = context.get(item["side"], [item["id"]]).values()
+    if item["op"] in ("delete", "deactivate"):
+        happened = isinstance(answer, Gone)
+    else:
+        happened = isinstance(answer, Record) and _shows(context, item, answer)
+    # either way the pair is read and merged anew in this run: what happened shows as equal, what did not is moved again
+    return _verdict(happened, item["id"]), _waiting(pair, "stale") if pair else None
+
+
+def _ask_create(context: Context, item: Mapping[str, Any], pair: Pair | None) -> tuple[Mapping[str, Any], Pair | None]:
+    """A record that may have been born: found once it is ours, found twice a person decides, not found it never was."""
+    side: Side = item["side"]
+    view = context.views[side]
+    pair = pair or _newborn(item)
+    by = {view.capabilities.marker: item["marker"]} if view.capabilities.marker else item["find"]
+    if not by:
+        if view.capabilities.idempotent_create:
+            return {"result": "unknown", "message": "sent again under the same key"}, _waiting(pair, "stale")
+        return _verdict(False, None), _held(pair, "nothing can look the created record up; compare by hand")
+    found = context.drivers[side].find(view.end.entity, by, consistent=True, fields=view.wanted)
+    if len(found) > 1:
+        return {"result": "unknown", "message": f"{len(found)} records match"}, _held(pair, "several records match")
+    if not found:
+        return _verdict(False, None), _waiting(pair, "stale")
+    record = found[0]
+    claimed = context.store.pairs.known(context.row.id, side, [record.id])
+    if claimed and claimed[record.id].key != pair.key:
+        return {"result": "unknown", "message": "the match is another pair's record"}, _held(pair, "the match is taken")
+    born = Half(record.id, None, b"", {}, {}, tuple(key or None for key in item["keys"]))
+    halves = {side: born, other(side): pair.half(other(side))}
+    adopted = Pair(pair.key, halves["left"], halves["right"], "held", "stale", {}, "created", since=context.clock())
+    return {"result": "done", "record": record.id, "message": "found by probing"}, adopted
+
+
+def _shows(context: Context, item: Mapping[str, Any], record: Record) -> bool:
+    seen = context.views[item["side"]].item(record)
+    return all(seen.digests.get(name) == digest for name, digest in item["digests"].items())
+
+
+def _verdict(happened: bool, id: str | None) -> dict[str, Any]:
+    if happened:
+        return {"result": "done", "record": id, "message": "found by probing"}
+    return {"result": "not_done", "record": id, "message": "probing shows that it did not happen"}
+
+
+def _keep_newborn(context: Context, flight: Flight) -> None:
+    """A create that may have happened keeps its pair from being planned a second time."""
+    missing = [item for item in flight.items if item["op"] == "create" and item["new"]]
+    known = context.store.pairs.get(item["pair"] for item in missing)
+    context.store.pairs.remember(
+        context.row.id,
+        [_held(_newborn(i), "the answer to its create was lost") for i in missing if i["pair"] not in known],
+    )
+
+
+def _newborn(item: Mapping[str, Any]) -> Pair:
+    source = other(item["side"])
+    half = Half(item[source], keys=tuple(key or None for key in item["keys"]))
+    return Pair(item["pair"], half, None) if source == "left" else Pair(item["pair"], None, half)
+
+
+def _waiting(pair: Pair, reason: Any) -> Pair:
+    return Pair(pair.key, pair.left, pair.right, "held", reason, {}, pair.born, since=pair.since or 1.0)
+
+
+def _held(pair: Pair, why: str) -> Pair:
+    return Pair(pair.key, pair.left, pair.right, "held", "unknown", {"why": why}, pair.born, since=pair.since or 1.0)

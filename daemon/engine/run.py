@@ -1,0 +1,250 @@
+"""This is where one run of one sync happens: recover, gather, plan, guard, apply, save. Read it top to bottom."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from connectors.base import ConnectorError, Driver, Temporary
+from daemon.audit.entries import Entry
+from daemon.audit.log import AuditLog
+from daemon.core.guards import Trip, Verdict, counts, guard
+from daemon.core.model import Decision, Pair
+from daemon.core.rules import SIDES, Side, Sync
+from daemon.engine.apply import Progress, apply
+from daemon.engine.context import Context, start
+from daemon.engine.cursors import next_cursor
+from daemon.engine.failpoints import reached
+from daemon.engine.gather import Sight, gather
+from daemon.engine.planning import again, make_plan
+from daemon.engine.recover import recover
+from daemon.engine.report import Report, Request, RunState, line
+from daemon.store.store import Store
+
+STALE_ROUNDS = 3
+"""Times that a pair is read and merged again within one run because somebody edits it meanwhile."""
+SMALL = 20
+"""Listings up to this size may shrink as they like."""
+
+
+def run_sync(
+    sync: Sync,
+    drivers: Mapping[Side, Driver],
+    store: Store,
+    audit: AuditLog,
+    *,
+    clock: Callable[[], float],
+    run_id: str,
+    request: Request,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Bring both sides of *sync* into step, or say why not.
+
+    What goes wrong with a system ends in the report. AuditError and StoreError are raised: without a log or a memory
+    nothing is written.
+    """
+    context = start(
+        sync, drivers, store, audit, clock=clock, run_id=run_id, request=request, stop=stop
+    )  # fmt: skip
+    if request.kind == "plan":
+        return _guarded_by_systems(context, _plan_only)
+    _announce(context, "run.started")
+    store.journal.start_run(run_id, sync.name, request.actor, clock())
+    report = _guarded_by_systems(context, _run)
+    _announce(context, "run.finished", {"state": report.state, "counts": dict(report.counts)})
+    store.journal.end_run(run_id, report.state, clock(), _kept(report))
+    return report
+
+
+def _run(context: Context) -> Report:
+    busy = recover(context)
+    sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
+    if harm := shrunken(context, sights):
+        return _report(context, "held", sights, [], Verdict((), (), ()), problems=harm)
+    decisions = make_plan(context, sights, busy)
+    verdict = judge(context, decisions)
+    _testify_trips(context, verdict)
+    progress = apply(context, chosen(context, verdict.passed))
+    _write_again(context, progress)
+    _save(context, sights, verdict, progress)
+    return _report(context, _state(context, verdict, progress, decisions), sights, decisions, verdict, progress)
+
+
+def _plan_only(context: Context) -> Report:
+    sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
+    harm = shrunken(context, sights)
+    decisions = chosen(context, make_plan(context, sights, open_pairs(context)))
+    return _report(context, "planned", sights, decisions, judge(context, decisions), problems=harm)
+
+
+def needs_full(context: Context) -> bool:
+    """Whether everything has to be compared: asked for, never done, or the mapping or the day changed."""
+    row = context.row
+    return context.request.full or row.last_full == 0 or row.salt != context.salt or adopting(context)
+
+
+def adopting(context: Context) -> bool:
+    """Whether nobody has approved a first plan of this agreement yet."""
+    return not context.row.adopted or context.row.fingerprint != context.sync.fingerprint
+
+
+def open_pairs(context: Context) -> frozenset[int]:
+    """Pairs with a write whose outcome is unknown."""
+    return frozenset(item["pair"] for f in context.store.flights.open(context.row.id) for item in f.items)
+
+
+def judge(context: Context, decisions: Sequence[Decision]) -> Verdict:
+    """The guards' word on the whole plan."""
+    known = context.store.pairs.count(context.row.id)
+    approved = context.store.journal.approved(context.row.id, context.clock())
+    pairs = known.get("active", 0) + known.get("held", 0)
+    return guard(context.sync, decisions, pairs, approved, adopting=adopting(context))
+
+
+def shrunken(context: Context, sights: Mapping[Side, Sight]) -> list[str]:
+    """Plan guard: a complete listing that lost much since the last one is more often a fault than the truth."""
+    found = []
+    approved = context.store.journal.approved(context.row.id, context.clock())
+    for side, sight in sights.items():
+        last = context.row.counts.get(side)
+        if not sight.complete or not last or last <= SMALL or shrink_line(context, side) in approved:
+            continue
+        if sight.count < last * (1 - context.sync.guards.shrink):
+            end = context.sync.end(side)
+            found.append(
+                f"{end.system}.{end.entity} lists {sight.count} records after {last}: nothing was written. If that is"
+                f" right, `tallystick approve {context.sync.name} --kind shrink`; else look at its rights and filters"
+            )
+    return found
+
+
+def shrink_line(context: Context, side: Side) -> bytes:
+    """What a person approves who knows why a listing became so small."""
+    return context.notcher.line(["shrink", side, context.row.counts.get(side)])
+
+
+def chosen(context: Context, decisions: Sequence[Decision]) -> list[Decision]:
+    """Only what was asked for."""
+    only = context.request.only
+    return [decision for decision in decisions if only is None or only in _ids(decision)]
+
+
+def _ids(decision: Decision) -> set[str]:
+    seen = {item.record.id for side in SIDES if (item := decision.look(side).item)}
+    return seen | {half.id for side in SIDES if (half := decision.pair.half(side))}
+
+
+def _write_again(context: Context, progress: Progress) -> None:
+    """Records that changed under our hands: read, merge and write again, a few times."""
+    for _ in range(STALE_ROUNDS):
+        if not progress.stale or progress.halt:
+            break
+        pairs = context.store.pairs.get(pair.key for pair in progress.stale)
+        fresh = apply(context, judge(context, again(context, list(pairs.values()))).passed)
+        progress.counts += fresh.counts
+        progress.stale, progress.halt = fresh.stale, fresh.halt
+    if progress.stale:
+        context.store.pairs.remember(context.row.id, [_restless(pair, context.clock()) for pair in progress.stale])
+
+
+def _restless(pair: Pair, now: float) -> Pair:
+    why = "somebody keeps editing it while it is written"
+    return replace(pair, state="held", reason="stale", detail={"why": why}, since=pair.since or now)
+
+
+def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, progress: Progress) -> None:
+    """Move the cursors, once everything behind them is settled or held in the store."""
+    row = context.row
+    if adopting(context) and verdict.held and not _approved_any(verdict, progress):
+        return  # nothing was adopted: next time everything is looked at again
+    row = replace(row, adopted=True, fingerprint=context.sync.fingerprint)
+    if not (progress.halt or verdict.held or context.request.only):
+        cursors = {side: _cursor(context, side, sight) for side, sight in sights.items()}
+        counts = {side: sight.count if sight.complete else row.counts.get(side) for side, sight in sights.items()}
+        full = all(sight.full for sight in sights.values())
+        row = replace(row, cursors=cursors, counts=counts, rev=context.sync.rev)
+        row = replace(row, last_full=context.clock(), salt=context.salt) if full else row
+    context.store.save_sync(row)
+    reached("saved")
+
+
+def _approved_any(verdict: Verdict, progress: Progress) -> bool:
+    return any(d.changes or d.kind == "link" for d in verdict.passed) and not progress.halt
+
+
+def _cursor(context: Context, side: Side, sight: Sight) -> str | None:
+    rule = context.views[side].capabilities.cursor
+    if rule is None:
+        return None
+    stored = None if sight.full else context.row.cursors.get(side)
+    return next_cursor(rule, stored, sight.cursor, sight.server_time)
+
+
+def _state(context: Context, verdict: Verdict, progress: Progress, decisions: Sequence[Decision]) -> RunState:
+    if progress.halt:
+        return progress.halt
+    waits = verdict.held or progress.stale or context.store.pairs.count(context.row.id).get("held")
+    return "held" if waits or any(d.state == "held" for d in decisions) else "done"
+
+
+def _guarded_by_systems(context: Context, work: Callable[[Context], Report]) -> Report:
+    """A system that is away postpones the run; one that refuses us fails it. Either is told, never raised."""
+    try:
+        return work(context)
+    except Temporary as fault:
+        context.say(f"{fault}; the run is postponed")
+        return Report(context.sync.name, context.run, "postponed", problems=tuple(context.problems))
+    except ConnectorError as fault:
+        context.say(str(fault))
+        return Report(context.sync.name, context.run, "failed", problems=tuple(context.problems))
+
+
+def _report(
+    context: Context,
+    state: RunState,
+    sights: Mapping[Side, Sight],
+    decisions: Sequence[Decision],
+    verdict: Verdict,
+    progress: Progress | None = None,
+    *,
+    problems: Sequence[str] = (),
+) -> Report:
+    held = {id(decision): kind for decision, kind in verdict.held}
+    read = {f"read_{side}": sight.count for side, sight in sights.items()}
+    done = dict(progress.counts) if progress else {}
+    told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire")]
+    return Report(
+        context.sync.name,
+        context.run,
+        state,
+        counts=counts(decisions) | read | done,
+        lines=tuple(line(context.sync, d, guard=held.get(id(d))) for d in told),
+        guards=tuple(_trip(context.sync, trip) for trip in verdict.trips),
+        problems=(*context.problems, *problems),
+    )
+
+
+def _trip(sync: Sync, trip: Trip) -> dict[str, object]:
+    remedy = f"look with `tallystick plan {sync.name}`, then `tallystick approve {sync.name} --kind {trip.kind}`" + (
+        "" if trip.kind == "adopt" else f" or raise guards.{trip.kind}"
+    )
+    return {
+        "kind": trip.kind, "count": trip.count, "allowed": trip.allowed, "pairs": trip.pairs, "field": trip.field,
+        "text": str(trip), "remedy": remedy,
+    }  # fmt: skip
+
+
+def _kept(report: Report) -> dict[str, object]:
+    """What the store keeps of a report: numbers and places, no values."""
+    return {"counts": dict(report.counts), "guards": list(report.guards), "problems": list(report.problems)}
+
+
+def _announce(context: Context, action: str, more: Mapping[str, object] | None = None) -> None:
+    body = {"action": action, "actor": context.request.actor, "sync": context.sync.name, "run": context.run}
+    context.audit.append([Entry(body | {"reason": context.request.reason} | dict(more or {}))])
+
+
+def _testify_trips(context: Context, verdict: Verdict) -> None:
+    if verdict.trips:
+        body = {"action": "guard.tripped", "sync": context.sync.name, "run": context.run}
+        context.audit.append(
+            [Entry(body | {"guard": t.kind, "count": t.count, "allowed": t.allowed}) for t in verdict.trips]
+        )

@@ -1,0 +1,119 @@
+"""This is where it is decided what is remembered after a write: what it rested on, or is proven to have left.
+
+A written field becomes agreed only if the read-back carries the version that the write returned; else it stays `sent`
+and the first sight of it confirms. A field that was not written gets the value gathered before, never the read-back:
+so an edit between our write and our reading is still an edit tomorrow.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from connectors.base import Done
+from connectors.paths import ABSENT
+from daemon.core.model import Change, Decision, Half, Item, Move, Pair
+from daemon.core.rules import SIDES, Side, other
+from daemon.engine.view import View
+
+
+def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, View], now: float) -> Pair:
+    """The pair as it is remembered once every change of *decision* is done."""
+    halves = {side: _half(decision, side, done.get(side), views[side]) for side in SIDES}
+    created = any(change.op == "create" for change in decision.changes)
+    pair = decision.pair
+    waits = decision.state in ("held", "single")
+    return replace(
+        pair,
+        left=halves["left"],
+        right=halves["right"],
+        state=decision.state,
+        reason=decision.reason,
+        detail=decision.detail,
+        born="created" if created else pair.born,
+        since=pair.since if waits and pair.state == decision.state and pair.reason == decision.reason else now,
+        next_try=0.0,
+        attempts=0,
+        line=b"",
+    )
+
+
+def _half(decision: Decision, side: Side, done: Done | None, view: View) -> Half | None:
+    old, item = decision.pair.half(side), decision.look(side).item
+    change = next((c for c in decision.changes if c.side == side), None)
+    if change is None or done is None:
+        return _gathered(decision, old, item, view)
+    match change.op:
+        case "create":
+            return _created(decision, change, done, view)
+        case "update":
+            assert item is not None
+            return _updated(decision, change, done, item, view)
+        case _:
+            return old or _gathered(decision, old, item, view)
+
+
+def _gathered(decision: Decision, old: Half | None, item: Item | None, view: View) -> Half | None:
+    """Nothing was written here: what was seen when the decision was made is what it was based on."""
+    if item is None:
+        return old
+    agreed, sent = _kept(old)
+    for name, digest in item.digests.items():
+        if name not in decision.held and _told(item, name, old):
+            agreed[name] = digest
+            sent.pop(name, None)
+    if decision.state == "held" and not decision.held:
+        agreed, sent = (dict(old.agreed), dict(old.sent)) if old else ({}, {})
+    return view.half(item, agreed, sent)
+
+
+def _created(decision: Decision, change: Change, done: Done, view: View) -> Half:
+    if item := _proof(done, view):
+        return view.half(item, dict(item.digests), {})
+    source = decision.look(other(view.side)).item
+    sent = _sent(done.id, change.moves, view)
+    return Half(done.id, done.version, b"", {}, sent, source.keys if source else ())
+
+
+def _updated(decision: Decision, change: Change, done: Done, before: Item, view: View) -> Half:
+    old = decision.pair.half(view.side)
+    agreed, sent = _kept(old)
+    written = {move.field for move in change.moves}
+    for name, digest in before.digests.items():
+        if name not in written and name not in decision.held and _told(before, name, old):
+            agreed[name] = digest
+            sent.pop(name, None)
+    after = _proof(done, view)
+    if after is None:
+        sent |= _sent(before.record.id, change.moves, view)
+        source = decision.look(other(view.side)).item
+        return Half(before.record.id, done.version, b"", agreed, sent, source.keys if source else before.keys)
+    for name in written:
+        agreed[name] = after.digests[name]
+        sent.pop(name, None)
+    untouched = all(after.digests[n] == before.digests[n] for n in before.digests if n not in written)
+    return view.half(after, agreed, sent, seen=untouched)
+
+
+def _kept(old: Half | None) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    return (dict(old.agreed), dict(old.sent)) if old else ({}, {})
+
+
+def _told(item: Item, name: str, old: Half | None) -> bool:
+    """Absence is no value to agree on, unless the field was once known."""
+    return item.values.get(name, ABSENT) is not ABSENT or (old is not None and name in old.agreed)
+
+
+def _proof(done: Done, view: View) -> Item | None:
+    """The read-back, if it shows the very version that our write made."""
+    if done.record is None or done.version is None or done.record.version != done.version:
+        return None
+    return view.item(done.record)
+
+
+def _sent(id: str, moves: tuple[Move, ...], view: View) -> dict[str, bytes]:
+    sent: dict[str, bytes] = {}
+    for move in moves:
+        rule = view.sync.rule(move.field)
+        digest = view.sent_digest(id, rule, view.written(rule, move.value))
+        if digest is not None:
+            sent[move.field] = digest
+    return sent

@@ -1,0 +1,100 @@
+"""This is where a record is seen through a sync: raw inputs to digests and, where it moved, to shared values."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from connectors.base import Capabilities, Fields, Record
+from connectors.paths import ABSENT
+from daemon.core.digests import Notcher
+from daemon.core.model import Half, Item
+from daemon.core.rules import Lens, Rule, Side, Sync
+from daemon.core.types import empty
+
+
+class View:
+    """One side of one sync at one moment."""
+
+    def __init__(self, sync: Sync, side: Side, notcher: Notcher, capabilities: Capabilities, at: datetime) -> None:
+        self.sync = sync
+        self.side: Side = side
+        self.end = sync.end(side)
+        self.capabilities = capabilities
+        self.wanted = sync.wanted(side)
+        self.at = at
+        self._notcher = notcher
+        self._lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
+        self._inputs = tuple(read for _, lens in self._lenses for read in lens.inputs)
+        self._emptiness = capabilities.empty
+
+    def seen(self, record: Record) -> bytes:
+        """The digest over all raw inputs: the fast path, once per record of every listing."""
+        fields = record.fields
+        return self._notcher.seen(self.side, record.id, [read(fields) for read in self._inputs])
+
+    def in_scope(self, record: Record) -> bool:
+        """Whether the record takes part. A scope that cannot be answered leaves it in, where a fault is shown."""
+        if self.end.scope is None:
+            return True
+        try:
+            return self.end.scope(record.fields, self.at)
+        except ValueError:
+            return True
+
+    def may_be_born(self, record: Record) -> bool:
+        """The answer of create.when."""
+        return self.sync.create_when is None or self.sync.create_when(record.fields, self.at)
+
+    def item(self, record: Record) -> Item:
+        """The record with its shared values, digests and match keys."""
+        values: dict[str, Any] = {}
+        faults: dict[str, str] = {}
+        digests: dict[str, bytes] = {}
+        for rule, lens in self._lenses:
+            digests[rule.name] = self._notcher.field(self.side, record.id, rule.name, _raw(lens, record.fields))
+            try:
+                values[rule.name] = self._shown(lens.read(record.fields, self.at))
+            except ValueError as fault:
+                values[rule.name] = ABSENT
+                faults[rule.name] = str(fault)
+        return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults))
+
+    def half(self, item: Item, agreed: dict[str, bytes], sent: dict[str, bytes], *, seen: bool = True) -> Half:
+        """What is remembered of *item*."""
+        return Half(item.record.id, item.record.version, item.seen if seen else b"", agreed, sent, item.keys)
+
+    def sent_digest(self, id: str, rule: Rule, written: Any) -> bytes | None:
+        """The digest that a written field will show, if the system stores what it is given; None if unknowable."""
+        lens = rule.lens(self.side)
+        if lens is None or lens.path is None or lens.paths != (lens.path.text,):
+            return None
+        return self._notcher.field(self.side, id, rule.name, written)
+
+    def written(self, rule: Rule, value: Any) -> Any:
+        """*value* as this side stores it. Raises ValueError."""
+        lens = rule.lens(self.side)
+        assert lens is not None
+        assert lens.write is not None
+        value = lens.write(value)
+        return "" if value is None and self._emptiness == "" else value
+
+    def _shown(self, value: Any) -> Any:
+        return None if value == "" and self._emptiness == "" else value
+
+    def _keys(self, values: dict[str, Any], faults: dict[str, str]) -> tuple[bytes | None, ...]:
+        return tuple(
+            self._key(index, alternative.on, values) if not faults.keys() & set(alternative.on) else None
+            for index, alternative in enumerate(self.sync.match_on)
+        )
+
+    def _key(self, index: int, names: Sequence[str], values: dict[str, Any]) -> bytes | None:
+        shaped = [self.sync.rule(name).shape(values[name]) for name in names]
+        return None if any(empty(value) for value in shaped) else self._notcher.match(index, shaped)
+
+
+def _raw(lens: Lens, fields: Fields) -> Any:
+    read: Callable[[Fields], Any]
+    if len(lens.inputs) == 1:
+        (read,) = lens.inputs
+        return read(fields)
+    return [read(fields) for read in lens.inputs]

@@ -1,0 +1,177 @@
+"""This is where a change becomes a Write for a driver, and the item of a flight that remembers it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors import paths
+from connectors.base import Capabilities, Write
+from connectors.paths import ABSENT, Path
+from daemon.core.model import Change, Decision
+from daemon.core.rules import Side, Sync, other
+from daemon.engine.context import Context
+from daemon.engine.report import shown
+
+
+def make_write(context: Context, decision: Decision, change: Change) -> Write:
+    """What the driver is asked. Raises ValueError where a value cannot be written there."""
+    view = context.views[change.side]
+    item = decision.look(change.side).item
+    if change.op in ("delete", "deactivate"):
+        assert item is not None
+        return Write(change.op, item.record.id, before=item.record.fields, version=item.record.version)
+    values = _values(context, change)
+    if change.op == "create":
+        key = identity(context, decision, change.side)
+        fields = _merged(context.sync.birth.get(change.side, {}), paths.patch({}, values))
+        return Write("create", fields=fields, key=key, marker=key if view.capabilities.marker else None)
+    assert item is not None
+    whole = view.capabilities.nested == "replace"
+    fields = paths.patch(item.record.fields, values, whole=whole)
+    return Write("update", item.record.id, fields, _same_shape(item.record.fields, fields), item.record.version)
+
+
+def identity(context: Context, decision: Decision, side: Side) -> str:
+    """The same for every attempt at the same create: from sync, side and the record that is copied."""
+    source = decision.look(other(side)).item
+    assert source is not None
+    return context.notcher.line(["create", side, source.record.id]).hex()
+
+
+def probe_keys(sync: Sync, side: Side, capabilities: Capabilities) -> tuple[str, ...] | None:
+    """The fields of the first match alternative that *side* can look up, so that a lost create can be found again."""
+    for alternative in sync.match_on:
+        lenses = [sync.rule(name).lens(side) for name in alternative.on]
+        if all(lens and lens.path and lens.path.text in capabilities.find for lens in lenses):
+            return alternative.on
+    return None
+
+
+def may_create(context: Context, side: Side) -> bool:
+    """Whether a create whose answer is lost can be repeated or found again on *side*."""
+    capabilities = context.views[side].capabilities
+    probed = capabilities.marker or probe_keys(context.sync, side, capabilities)
+    return capabilities.idempotent_create or bool(probed) or context.sync.allow_duplicate_creates
+
+
+def flight_item(context: Context, decision: Decision, change: Change, write: Write) -> dict[str, Any]:
+    """What the store keeps, encrypted, while the write is open: enough to tell, to probe and to settle it."""
+    view = context.views[change.side]
+    source = decision.look(other(change.side)).item
+    digests = {}
+    for move in change.moves if change.op in ("create", "update") else ():
+        rule = context.sync.rule(move.field)
+        digest = view.sent_digest(write.id or "", rule, view.written(rule, move.value))
+        if digest is not None:
+            digests[move.field] = digest
+    return {
+        "pair": decision.pair.key,
+        "new": decision.new,
+        "side": change.side,
+        "op": change.op,
+        "id": write.id,
+        "left": _id(decision, "left"),
+        "right": _id(decision, "right"),
+        "why": change.why,
+        "fields": _told(context, change),
+        "digests": digests,
+        "key": write.key,
+        "marker": write.marker,
+        "find": _find(context, change),
+        "keys": [key or b"" for key in source.keys] if source else [],
+    }
+
+
+def entry(
+    context: Context, item: Mapping[str, Any], action: str, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The audit entry of one item: who, why, before and after, as the fields' `audit` allows."""
+    end = context.sync.end(item["side"])
+    return {
+        "action": action,
+        "actor": context.request.actor,
+        "sync": context.sync.name,
+        "system": end.system,
+        "entity": end.entity,
+        "record": item["id"],
+        "left": item["left"],
+        "right": item["right"],
+        "op": item["op"],
+        "run": context.run,
+        "reason": item["why"] or context.request.reason,
+        "fields": item["fields"],
+        **(more or {}),
+    }
+
+
+def _told(context: Context, change: Change) -> dict[str, Any]:
+    told = {}
+    for move in change.moves:
+        rule = context.sync.rule(move.field)
+        if rule.audit == "none":
+            continue
+        if rule.audit == "digest":
+            before, after = (context.notcher.line([move.field, v]).hex() for v in (move.before, move.value))
+        else:
+            before, after = (shown(context.sync, move.field, v) for v in (move.before, move.value))
+        told[move.field] = {"before": before, "after": after, "why": move.why}
+    return told
+
+
+def _find(context: Context, change: Change) -> dict[str, Any] | None:
+    """What to look a created record up by."""
+    if change.op != "create":
+        return None
+    view = context.views[change.side]
+    names = probe_keys(context.sync, change.side, view.capabilities)
+    values = {move.field: move.value for move in change.moves}
+    if names is None or not set(names) <= values.keys():
+        return None
+    found = {}
+    for name in names:
+        rule = context.sync.rule(name)
+        lens = rule.lens(change.side)
+        assert lens
+        assert lens.path
+        found[lens.path.text] = view.written(rule, values[name])
+    return found
+
+
+def _id(decision: Decision, side: Side) -> str | None:
+    item, half = decision.look(side).item, decision.pair.half(side)
+    return item.record.id if item else (half.id if half else None)
+
+
+def _values(context: Context, change: Change) -> dict[Path, Any]:
+    view = context.views[change.side]
+    values: dict[Path, Any] = {}
+    for move in change.moves:
+        rule = context.sync.rule(move.field)
+        lens = rule.lens(change.side)
+        assert lens
+        assert lens.path
+        try:
+            values[lens.path] = view.written(rule, move.value)
+        except ValueError as fault:
+            raise ValueError(f"{move.field}: {fault}") from None
+    return values
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        known = merged.get(name)
+        both = isinstance(known, Mapping) and isinstance(value, Mapping)
+        merged[name] = _merged(known, value) if both else value  # type: ignore[arg-type]  # both are mappings here
+    return merged
+
+
+def _same_shape(seen: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The values last seen at the places that *fields* writes."""
+    before: dict[str, Any] = {}
+    for name, value in fields.items():
+        known = seen.get(name, ABSENT) if isinstance(seen, Mapping) else ABSENT
+        if isinstance(value, Mapping) and isinstance(known, Mapping):
+            before[name] = _same_shape(known, value)
+        elif known is not ABSENT:
+            before[name] = known
+    return before
