@@ -39,8 +39,11 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def read_file(path: Path, *, limit: int) -> bytes:
-    """The content of a plain file of at most *limit* bytes. Raises AuditError for links, devices and giants."""
+def read_file(path: Path, *, limit: int, size: int | None = None) -> bytes:
+    """The content of a plain file of at most *limit* bytes, or its first *size* bytes.
+
+    Raises AuditError for links, devices and giants.
+    """
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         facts = os.fstat(fd)
@@ -49,7 +52,7 @@ def read_file(path: Path, *, limit: int) -> bytes:
         if facts.st_size > limit:
             raise AuditError(f"{path}: {facts.st_size} bytes, more than any file of a log; it was not written by us")
         with os.fdopen(os.dup(fd), "rb") as file:
-            return file.read(facts.st_size)
+            return file.read(facts.st_size if size is None else size)
     finally:
         os.close(fd)
 

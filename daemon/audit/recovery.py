@@ -66,7 +66,7 @@ def recover(folder: Path, origin: Origin, keys: Keys, *, remembered: int) -> Fou
         tail = _walk_tail(folder, origin, numbers, memory)
     except Damage as damage:
         raise AuditError(f"{folder / str(damage)}. {REMEDY}") from None
-    _refuse_shorter(folder, tail.walk, max(memory.size, remembered))
+    _refuse_shorter(folder, numbers[-1], tail.walk, max(memory.size, remembered))
     intent = max(_last_intent(folder, keys, tail), memory.state.intent if memory.state else 0)
     if unborn:
         segment_path(folder, numbers[-1] + 1).replace(unborn_path(folder, numbers[-1] + 1))
@@ -132,10 +132,10 @@ def _born_of_nothing(walk: Walk, number: int, data: bytes) -> bool:
     return not walk.born
 
 
-def _refuse_shorter(folder: Path, walk: Walk, remembered: int) -> None:
+def _refuse_shorter(folder: Path, number: int, walk: Walk, remembered: int) -> None:
     if walk.chain.size < remembered:
         what = f"{walk.torn} bytes there are no good frames" if walk.torn else "the file ends there"
-        place = Place(walk.previous.segment if walk.previous else 0, walk.offset, walk.chain.size)
+        place = Place(number, walk.offset, walk.chain.size)
         raise AuditError(
             f"{folder / str(place)}: the log ends at {walk.chain.size}, remembered {remembered}; {what}. {REMEDY}"
         )

@@ -153,11 +153,11 @@ def list_segments(folder: Path) -> list[int]:
         return []
 
 
-def read_segment(folder: Path, number: int) -> bytes:
-    """The bytes of a segment. Raises AuditError for what cannot be one."""
+def read_segment(folder: Path, number: int, *, size: int | None = None) -> bytes:
+    """The bytes of a segment, or the first *size* of them. Raises AuditError for what cannot be one."""
     path = segment_path(folder, number)
     try:
-        return read_file(path, limit=MAX_FILE)
+        return read_file(path, limit=MAX_FILE, size=size)
     except OSError as error:
         raise AuditError(f"{path}: {error.strerror}") from None
 

@@ -87,7 +87,11 @@ def verify_log(
         other = Origin(origin.name, identity).fingerprint
         text = f"{folder / 'origin'}: this log is signed by {origin.fingerprint}, expected was {other}"
         return Verdict(NOTHING, problems=(text,), fingerprint=origin.fingerprint)
-    return _judge(_look(folder, origin), expect_size, max_age, now)
+    try:
+        look = _look(folder, origin)
+    except OSError as error:
+        return Verdict(NOTHING, problems=(f"{folder}: {error}",), fingerprint=origin.fingerprint)
+    return _judge(look, expect_size, max_age, now)
 
 
 def _look(folder: Path, origin: Origin) -> _Look:
@@ -126,14 +130,13 @@ def _read(look: _Look) -> None:
     for number, size in look.sizes.items():
         if missing is not None and number > missing:
             raise Damage(Place(missing, 0, look.walk.chain.size), "the segment is missing, and later ones exist")
-        data = read_segment(look.folder, number)
-        newest = number == last
-        _read_segment(look, look.walk.segment(number, data[:size] if newest else data, newest=newest))
+        _read_segment(look, number, size, newest=number == last)
 
 
-def _read_segment(look: _Look, walked: Iterator[Frame]) -> None:
+def _read_segment(look: _Look, number: int, size: int, *, newest: bool) -> None:
+    data = read_segment(look.folder, number, size=size if newest else None)
     due = look.memory.state.size - 1 if look.memory.state else -1
-    for frame in walked:
+    for frame in look.walk.segment(number, data, newest=newest):
         if frame.type == ENTRY:
             look.oldest = look.oldest if look.unsealed else frame.time
             look.unsealed += not frame.flags & CONTINUED

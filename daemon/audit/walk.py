@@ -133,7 +133,8 @@ class Walk:
             if self.closed or not is_torn(data, self.offset, segment=number, in_flight=batch + 1 if last else batch):
                 raise Damage(self._here(number), "no good frame here, and a crash does not explain it")
             self.torn = len(rest)
-        self.previous = previous(number, data, self.chain)
+        if not newest:
+            self.previous = previous(number, data, self.chain)
 
     def _control(self, frame: Frame, count: int, was_closed: bool) -> None:
         place = self._here(frame.segment)

@@ -26,6 +26,7 @@ from daemon.audit.segment import (
     torn_path,
     unborn_path,
 )
+from daemon.audit.walk import Walk
 from daemon.errors import AuditError
 from tests.audit.logs import Clock, begin, copy, crash, entries, frames_of, newest, put, reopen, verified
 
@@ -105,9 +106,21 @@ def test_old_garbage_in_lost_sectors_is_recovered_too(torn: Torn, keys: Keys) ->
         assert len(shown) >= 17
 
 
-def test_every_cut_of_the_last_batch_is_recovered(torn: Torn, keys: Keys) -> None:
+def test_every_cut_of_the_last_batch_is_explained_by_a_crash(torn: Torn) -> None:
     origin = read_origin(torn.folder)
-    for cut in range(torn.start, len(torn.whole)):
+    for cut, tail in product(range(torn.start, len(torn.whole)), (0, 1000)):
+        image = torn.whole[:cut] + bytes(tail)
+        walk = Walk(origin)
+        walk.enter(torn.number, image)
+        for _ in walk.segment(torn.number, image, newest=True):
+            pass
+        assert walk.chain.size >= torn.acknowledged
+        assert walk.offset >= torn.start
+
+
+def test_cuts_of_the_last_batch_are_recovered(torn: Torn, keys: Keys) -> None:
+    origin = read_origin(torn.folder)
+    for cut in range(torn.start, len(torn.whole), 11):
         image = torn.whole[:cut] + bytes(cut % 3 * 500)
         put(torn.path, image)
         found = recover(torn.folder, origin, keys, remembered=torn.acknowledged)
