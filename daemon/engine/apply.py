@@ -105,6 +105,7 @@ def _jobs(
             continue  # its other write did not happen
         try:
             if change.op == "create" and not may_create(context, change.side):
+                context.say(_UNSAFE_CREATE.format(context.sync.end(change.side)))
                 raise ValueError(_UNSAFE_CREATE.format(context.sync.end(change.side)))
             yield decision, change, make_write(context, decision, change)
         except ValueError as fault:

@@ -141,8 +141,8 @@ def resolve(
     reason: str,
     clock: Clock,
 ) -> dict[str, Any]:
-    """Answer a conflict for the two values that stand there now. If either changes before the next run, it is asked again."""
-    context, decision = _look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
+    """Answer a conflict for the two values that stand there now. If either changes meanwhile, it is asked again."""
+    decision = _look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
     if not decision.held:
         raise NoSuch(f"pair {decision.pair.key} of {sync.name} has no conflict now")
     if unknown := sorted(set(fields) - decision.held.keys()):
@@ -170,7 +170,7 @@ def explain(
     told = _told(sync.name, pair) | {"state": pair.state, "born": pair.born}
     if not (pair.left and pair.right):
         return told | {"fields": {}, "next": _next_of_single(pair)}
-    context, decision = _look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
+    decision = _look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
     left, right = decision.left, decision.right
     told |= {"presence": {"left": left.presence, "right": right.presence}, "next": line(sync, decision)}
     if not (left.item and right.item):
@@ -214,7 +214,7 @@ def find(sync: Sync, store: Store, key: str) -> Pair:
 
 def _look_at(
     sync: Sync, drivers: Mapping[Side, Driver], store: Store, audit: AuditLog, key: str, *, clock: Clock, actor: str
-) -> tuple[Context, Decision]:
+) -> Decision:
     """Both records of a pair as they are now, and what would be decided about them."""
     pair = find(sync, store, key)
     if not (pair.left and pair.right):
@@ -227,4 +227,4 @@ def _look_at(
         decisions = again(context, [replace(pair, line=b"")])
     except ConnectorError as fault:
         raise TallystickError(str(fault)) from None
-    return context, decisions[0]
+    return decisions[0]

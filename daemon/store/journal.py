@@ -46,7 +46,7 @@ class Journal:
         """All answers for pairs of *sync*."""
         found: dict[int, dict[str, Ruling]] = {}
         for key, name, take, left, right in self._db.rows(
-            "SELECT r.pair, field, take, left_seen, right_seen FROM ruling r JOIN pair p ON p.key = r.pair"
+            "SELECT r.pair, r.field, r.take, r.left_seen, r.right_seen FROM ruling r JOIN pair p ON p.key = r.pair"
             " WHERE p.sync = ?",
             sync,
         ):

@@ -1,0 +1,148 @@
+"""This is where a test builds its small world: two systems in memory, a store, an audit log and a clock."""
+
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from connectors.base import Capabilities, Fields
+from connectors.drivers.memory import MemoryDriver
+from daemon.audit.keys import create_keys, load_keys
+from daemon.audit.log import AuditLog, init_log
+from daemon.audit.reading import read_entries
+from daemon.core.mapping import Place, compile_rule
+from daemon.core.rules import Cases, End, Guards, Match, Rule, Side, Sync
+from daemon.engine import people
+from daemon.engine.report import Report, Request
+from daemon.engine.run import run_sync
+from daemon.store.store import Store
+
+HOUR = 3600.0
+
+
+def rule(name: str, left: str | None = "", right: str | None = "", **more: Any) -> Rule:
+    """A field; each side is shown under the field's own name unless said otherwise."""
+    sides = {"left": left, "right": right}
+    places = {side: Place(text or name) for side, text in sides.items() if text is not None}
+    return compile_rule(name, **places, **more)  # type: ignore[arg-type]
+
+
+def people_sync(**more: Any) -> Sync:
+    """The sync of most stories: number and name from the left, e-mail left wins, phone asks, tag right wins."""
+    rules = more.pop(
+        "rules",
+        (
+            rule("number", owner="left"),
+            rule("name", owner="left"),
+            rule("email", wins="left", normalise=["trim", "casefold"]),
+            rule("phone", wins="ask"),
+            rule("tag", wins="right"),
+        ),
+    )
+    settings: dict[str, Any] = {
+        "name": "people",
+        "left": End("hr", "person"),
+        "right": End("crm", "person"),
+        "rules": rules,
+        "match_on": (Match(("number",)), Match(("email",))),
+        "cases": Cases(gone_left="delete", gone_right="hold"),
+        "guards": Guards(),
+        "rev": "1",
+        "fingerprint": "1",
+    }
+    return Sync(**(settings | more))
+
+
+class World:
+    """Two systems and the daemon's memory. Every change by a user goes through the drivers' own hands."""
+
+    def __init__(
+        self,
+        folder: Path,
+        left: Mapping[str, Fields] | None = None,
+        right: Mapping[str, Fields] | None = None,
+        *,
+        sync: Sync | None = None,
+        capabilities: Mapping[Side, Capabilities] | None = None,
+    ) -> None:
+        caps = {side: {"person": known} for side, known in (capabilities or {}).items()}
+        look_up = {"person": ("number", "email")}
+        self.left = MemoryDriver({"person": left or {}}, name="hr", capabilities=caps.get("left"), find=look_up)
+        self.right = MemoryDriver({"person": right or {}}, name="crm", capabilities=caps.get("right"), find=look_up)
+        self.folder = folder
+        self.sync = sync or people_sync()
+        self.now = 1_780_000_000.0
+        self._runs = count(1)
+        (folder / "audit").mkdir()
+        self.keys = create_keys(folder / "keys")
+        init_log(folder / "audit", self.keys, origin="test/audit")
+        self.open()
+
+    def open(self) -> None:
+        """Start the daemon's memory, as after a restart."""
+        self.store = Store(self.folder / "store.db")
+        self.audit = AuditLog.open(self.folder / "audit", load_keys(self.folder / "keys"))
+
+    def close(self) -> None:
+        """Stop, as at the end of the daemon."""
+        self.audit.close()
+        self.store.close()
+
+    @property
+    def drivers(self) -> Mapping[Side, Any]:
+        return {"left": self.left, "right": self.right}
+
+    def run(self, **request: Any) -> Report:
+        """One run, a minute later."""
+        self.now += 60
+        return run_sync(
+            self.sync, self.drivers, self.store, self.audit, clock=lambda: self.now,
+            run_id=f"r{next(self._runs)}", request=Request(**request),
+        )  # fmt: skip
+
+    def plan(self, **request: Any) -> Report:
+        return self.run(kind="plan", **request)
+
+    def approve(self, *kinds: str, expires: float = 24 * HOUR) -> dict[str, Any]:
+        return people.approve(
+            self.sync, self.drivers, self.store, self.audit, clock=lambda: self.now, run_id="p",
+            kinds=kinds, only=None, actor="uid:1000", reason="", expires=expires,
+        )  # fmt: skip
+
+    def adopted(self) -> Report:
+        """The first run, approved."""
+        self.approve()
+        return self.run()
+
+    def why(self, key: str) -> dict[str, Any]:
+        return people.explain(
+            self.sync, self.drivers, self.store, self.audit, key, clock=lambda: self.now, actor="local"
+        )
+
+    def resolve(self, key: str, take: Any, *fields: str) -> dict[str, Any]:
+        return people.resolve(
+            self.sync, self.drivers, self.store, self.audit, key, take=take, fields=fields, actor="uid:1000",
+            reason="", clock=lambda: self.now,
+        )  # fmt: skip
+
+    def held(self) -> list[dict[str, Any]]:
+        return people.held(self.store, [self.sync.name])
+
+    def records(self, side: Side) -> dict[str, Fields]:
+        return self.drivers[side].records("person")  # type: ignore[no-any-return]
+
+    def shown(self, side: Side) -> dict[str, Fields]:
+        """What a side shows, by number, without the ids."""
+        return {str(fields.get("number")): dict(fields) for fields in self.records(side).values()}
+
+    def entries(self, action: str = "") -> list[Mapping[str, Any]]:
+        """What the audit log tells."""
+        shown = read_entries(self.folder / "audit", self.keys)
+        return [entry.body for entry in shown if not action or entry.body.get("action") == action]
+
+
+def person(number: int, **more: Any) -> dict[str, Any]:
+    """A record that looks alike on both sides."""
+    return {
+        "number": str(number), "name": f"Person {number}", "email": f"p{number}@corp.example", "phone": "1", "tag": "a",
+    } | more  # fmt: skip
