@@ -5,6 +5,7 @@ everything that anybody remembers. The cut bytes are kept beside the segment and
 durable data is never repaired. Every step may itself be interrupted and done again.
 """
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ def recover(folder: Path, origin: Origin, keys: Keys, *, remembered: int) -> Fou
     if not numbers or missing:
         raise AuditError(f"{segment_path(folder, missing or 1)}: missing, so the log is not whole. {REMEDY}")
     try:
-        unborn = _is_unborn(origin, numbers[-1], read_segment(folder, numbers[-1]), memory)
+        unborn = _is_unborn(origin, numbers[-1], read_segment(folder, numbers[-1]))
         if unborn and len(numbers) > 1:
             numbers.pop()
         tail = _walk_tail(folder, origin, numbers, memory)
@@ -113,23 +114,15 @@ def _take(tail: _Tail, number: int, data: bytes, memory: Memory, *, newest: bool
         tail.openings[number] = walk.opening
 
 
-def _is_unborn(origin: Origin, number: int, data: bytes, memory: Memory) -> bool:
-    """Whether a crash stopped this segment before its first batch was whole; then nothing in it was ever promised."""
-    if memory.state and memory.state.segment >= number:
-        return False
+def _is_unborn(origin: Origin, number: int, data: bytes) -> bool:
+    """Whether a crash stopped this segment before its first batch was whole; then nothing in it was ever promised.
+
+    Raises Damage where later batches follow. That nobody remembers the segment is checked with the log's size.
+    """
     walk = Walk(origin)
-    try:
+    with contextlib.suppress(Damage):  # without a good OPEN frame the walk below finds none either
         walk.enter(number, data)
-    except Damage:
-        return _born_of_nothing(walk, number, data)
-    return _born_of_nothing(walk, number, data)
-
-
-def _born_of_nothing(walk: Walk, number: int, data: bytes) -> bool:
-    for _ in walk.segment(number, data, newest=True):
-        if walk.born:
-            return False
-    return not walk.born
+    return not any(walk.born for _ in walk.segment(number, data, newest=True)) and not walk.born
 
 
 def _refuse_shorter(folder: Path, number: int, walk: Walk, remembered: int) -> None:

@@ -213,6 +213,23 @@ def test_a_shorter_log_is_refused_at_the_start(log: Path, keys: Keys, clock: Clo
     assert verified(log).code == 2
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_log_with_a_gap_is_not_continued(log: Path, keys: Keys, clock: Clock, which: int) -> None:
+    path = segment_path(log, list_segments(log)[which])
+    path.unlink()
+
+    with pytest.raises(AuditError, match=f"{path.name}: missing"):
+        reopen(log, keys, clock)
+
+
+def test_a_newest_segment_that_was_wiped_is_refused(log: Path, keys: Keys, clock: Clock) -> None:
+    for wiped in (b"", bytes(5000)):
+        put(newest(log), wiped)
+        with pytest.raises(AuditError, match=r"log ends at \d+, remembered"):
+            reopen(log, keys, clock)
+        assert newest(log).read_bytes() == wiped
+
+
 def test_a_fork_from_the_same_beginning_is_refused(folder: Path, keys: Keys, clock: Clock, tmp_path: Path) -> None:
     three_segments(folder, keys)
     fork = copy(folder, tmp_path / "fork")
@@ -323,6 +340,16 @@ def test_a_lost_or_broken_memory_is_told_and_does_not_stop_a_start(log: Path, ke
     assert [problem.split(":")[0] for problem in verdict.problems] == ["state", "checkpoint"]
     reopen(log, keys, clock).close()
     assert verified(log).code == 0
+
+
+def test_a_signed_checkpoint_that_the_log_does_not_hold_is_found(log: Path, keys: Keys) -> None:
+    signed = sign_note(Note(read_origin(log).name, 3, bytes(32), 0), keys.identity)
+    put(log / "checkpoint", signed)
+
+    verdict = verified(log)
+
+    assert verdict.code == 1
+    assert "is not in the log" in verdict.problems[0]
 
 
 def test_the_published_checkpoint_is_the_logs_own(log: Path) -> None:
