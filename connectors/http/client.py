@@ -237,6 +237,8 @@ class HttpClient:
         if isinstance(error, httpx.LocalProtocolError) and not current.sent:
             return Permanent(f"{where}: the request cannot be sent as HTTP")
         told = self.credentials.hide(str(error)) or type(error).__name__
+        if current.remaining(None) <= 0:
+            told = f"the deadline of {self._patience.total:g} s for the whole request passed"
         if isinstance(error, _HANDSHAKE) and not current.sent:
             return NotReached(f"{where}: no connection: {told}")
         return AnswerLost(f"{where}: sent, and no whole answer came back: {told}")

@@ -26,7 +26,7 @@ class Reader:
         self.shape = Shape(entity)
 
     def read(self, cursor: str | None, fields: Sequence[str], where: Fields) -> Iterator[Page]:
-        """Pages of everything, or of what changed since *cursor*, tombstones last."""
+        """Pages of everything, or of what changed since *cursor*, tombstones first."""
         reads = self._entity.read
         wanted = Wanted(fields)
         if cursor is None:
@@ -35,9 +35,9 @@ class Reader:
             return
         changed = self._declared(reads.changed, "read.changed")
         since: Any = int(cursor) if changed.cursor.kind == "number" and cursor.isdecimal() else cursor
-        yield from self._pages(changed, changed, {"since": since}, wanted, where)
-        if reads.deleted is not None:
+        if reads.deleted is not None:  # first, so that a record deleted and born again is not gone in the end
             yield from self._tombstones(reads.deleted, {"since": since})
+        yield from self._pages(changed, changed, {"since": since}, wanted, where)
 
     def get(self, ids: Sequence[str], fields: Sequence[str]) -> Iterator[Record | Gone | Failed]:
         """One answer per id, in order. A fault of one record is Failed; a fault of the system is raised."""

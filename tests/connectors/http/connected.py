@@ -1,0 +1,77 @@
+"""This is where tests get a driver for a small REST system, with a clock that does not really wait."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from connectors.definition import EnvRef, SecretRef
+from connectors.drivers.http import Entity, HttpDriver, System, connect
+from connectors.http.budget import Surroundings
+
+TOKEN = "s3cret/token+value=="
+
+PERSON: dict[str, Any] = {
+    "id": "id",
+    "version": {"path": "rev"},
+    "empty": "omitted",
+    "read": {
+        "list": {"get": "/people", "records": "items", "page": {"cursor": "next", "param": "after"}},
+        "changed": {
+            "get": "/people",
+            "records": "items",
+            "page": {"cursor": "next", "param": "after"},
+            "cursor": {"field": "rev", "kind": "number", "param": "since"},
+        },
+        "deleted": {"get": "/gone", "query": {"since": "{since}"}, "records": "items"},
+        "get": {"get": "/people/{id}"},
+        "find": {"get": "/people", "records": "items", "by": ["email"]},
+    },
+    "write": {
+        "create": {"post": "/people", "record": "@", "idempotency": {"header": "Idempotency-Key"}},
+        "update": {"patch": "/people/{id}", "record": "@", "precondition": {"header": "If-Match"}},
+        "delete": {"delete": "/people/{id}", "precondition": {"header": "If-Match"}},
+        "deactivate": {"patch": "/people/{id}", "body": {"active": False}},
+    },
+}
+
+
+class Time:
+    """A clock that moves when somebody sleeps on it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.naps: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += seconds
+
+    def around(self) -> Surroundings:
+        return Surroundings(lambda: self.now, lambda: self.now, self.sleep, lambda _low, high: high)
+
+
+def reveal(ref: SecretRef | EnvRef) -> str:
+    return {"token": TOKEN}[ref.secret if isinstance(ref, SecretRef) else ref.env]
+
+
+def driver_for(
+    base_url: str,
+    entity: Mapping[str, Any] = PERSON,
+    *,
+    time: Time | None = None,
+    transport: Any = None,
+    check: Mapping[str, Any] | None = None,
+    change: Callable[[dict[str, Any]], None] | None = None,
+    **system: Any,
+) -> HttpDriver:
+    """A driver for one entity `person` of a system `crm`."""
+    facts: dict[str, Any] = {"version": 1, "name": "crm", "connector": "rest", "base_url": base_url}
+    facts |= {"auth": {"kind": "bearer", "token": {"secret": "token"}}}
+    facts |= system
+    return connect(
+        System.model_validate(facts),
+        {"person": Entity.model_validate(entity)},
+        check=check,
+        reveal=reveal,
+        around=(time or Time()).around(),
+        transport=transport,
+    )
