@@ -176,7 +176,8 @@ class _Compiler:
         """Digest of everything that maps."""
         used = sorted({line.lookup.table for line in self.config.fields.values() if line.lookup})
         digests = [table.digest for name in used if (table := self.tables.get(name))]
-        return _digest(self.config.fields, self.config.groups, digests)
+        fields = {name: _without_opinions(line) for name, line in self.config.fields.items()}
+        return _digest(fields, digests)
 
     def problem(self, way: Loc, code: str, message: str, help: str | None = None, *, key: bool = False) -> None:
         """Remembers a fault at *way*."""
@@ -225,8 +226,13 @@ def _guards(config: SyncConfig) -> Guards:
     )
 
 
+def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:
+    """What a field means, without what only decides between two meanings or tells about them."""
+    return line.model_dump(exclude={"wins", "first", "hold", "audit", "secret"}, exclude_defaults=True)
+
+
 def _digest(*parts: Any) -> str:
     def plain(value: Any) -> Any:
-        return value.model_dump(by_alias=True)
+        return value.model_dump(exclude_defaults=True)  # so that a setting of tomorrow does not change today's digest
 
     return hashlib.sha256(_JSON.encode([msgspec.to_builtins(p, enc_hook=plain) for p in parts])).hexdigest()[:32]

@@ -47,9 +47,20 @@ def find(folder: Path) -> Found:
             help = "rename tallystick.yml to tallystick.yaml"
         problems.append(Problem(MAIN, 0, 0, "missing-file", f"there is no {MAIN} in {folder}", help))
     for name, suffix in FOLDERS.items():
-        for path in sorted((folder / name).glob("*")):
+        for path in _listed(folder, name, problems):
             _consider(path, f"{name}/{path.name}", suffix, contents, problems)
     return Found(contents, tuple(problems))
+
+
+def _listed(folder: Path, name: str, problems: list[Problem]) -> list[Path]:
+    """The entries of one folder. One that cannot be listed is a fault: it must not look like an empty one."""
+    try:
+        return sorted((folder / name).iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.append(Problem(f"{name}/", 0, 0, "unreadable", f"cannot be listed: {error.strerror}"))
+        return []
 
 
 def _consider(path: Path, shown: str, suffix: str, contents: dict[str, bytes], problems: list[Problem]) -> None:

@@ -62,6 +62,14 @@ def load(folder: Path, *, env: Mapping[str, str]) -> Config:
     return _Loader(folder, env, find(folder)).config()
 
 
+def read_daemon(folder: Path, *, env: Mapping[str, str]) -> DaemonConfig:
+    """tallystick.yaml alone, for whoever needs its state folder or socket although other files may have faults.
+
+    Raises YamlError.
+    """
+    return _daemon(read(folder / MAIN, shown=MAIN), folder.resolve(), env)
+
+
 def check_secrets(config: Config, secrets: Secrets) -> tuple[Problem, ...]:
     """What this host lacks of the secrets and variables that *config* refers to."""
     return tuple(fault for ref in config.references() if (fault := ref.fault(secrets)))
@@ -98,13 +106,12 @@ class _Loader:
             return None
         try:
             document = self.document(MAIN)
-            daemon = check(document, DaemonConfig, context={"folder": self.folder})
+            daemon = _daemon(document, self.folder, self.env)
         except YamlError as error:
             self.problems += error.problems
             return None
         self.problems += default_problems(document, daemon.defaults)
-        given = self.env.get("STATE_DIRECTORY", "").split(":")[0]  # systemd's; several are joined by colons
-        return daemon.model_copy(update={"state": Path(given)}) if given and "state" not in document.data else daemon
+        return daemon
 
     def tables(self) -> dict[str, Table | None]:
         """The tables by name; None for one with faults."""
@@ -121,7 +128,7 @@ class _Loader:
     def systems(self) -> tuple[dict[str, SystemConfig], set[str]]:
         """The systems by name, and the names of those with faults."""
         documents, broken = self.documents("systems")
-        beside = {d.data.get("connector") for d in documents.values() if isinstance(d.data, Mapping)}
+        beside = [d.data.get("connector") for d in documents.values() if isinstance(d.data, Mapping)]
         systems: dict[str, SystemConfig] = {}
         for name, document in documents.items():
             if f"./{name}.yaml" in beside:
@@ -189,6 +196,12 @@ class _Loader:
         if name != stem:
             text = f"the name '{name}' is not the file's name '{stem}'"
             self.problems.append(document.problem(("name",), "name-mismatch", text, "rename one of them"))
+
+
+def _daemon(document: Document, folder: Path, env: Mapping[str, str]) -> DaemonConfig:
+    daemon = check(document, DaemonConfig, context={"folder": folder})
+    given = env.get("STATE_DIRECTORY", "").split(":")[0]  # systemd's; several are joined by colons
+    return daemon.model_copy(update={"state": Path(given)}) if given and "state" not in document.data else daemon
 
 
 def _rank(problem: Problem) -> tuple[int, str, int, int]:

@@ -1,6 +1,8 @@
 """This is where a good configuration folder is read: what comes out, how it stays the same, and how fast."""
 
 import dataclasses
+import random
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +13,10 @@ from connectors.base import Page
 from connectors.definition import Facts
 from daemon.config import models as models_module
 from daemon.config import sync_file
-from daemon.config.load import Config, check_secrets, load
+from daemon.config.load import Config, check_secrets, load, read_daemon
 from daemon.config.systems import connect_system
 from daemon.core.rules import Limit, Match
-from tests.config.folders import change, good_folder
+from tests.config.folders import change, good_folder, problems
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -74,6 +76,64 @@ def test_paths_are_seen_from_the_folder_and_the_state_from_systemd(tmp_path: Pat
     assert on_a_server.state == Path("/var/lib/tallystick")
 
 
+def test_the_state_folder_is_known_although_other_files_have_faults(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    change(folder, "syncs/people.yaml", "", "nonsense: [")
+
+    assert read_daemon(folder, env={}).socket == folder / "state/admin.sock"
+    assert read_daemon(folder, env={"STATE_DIRECTORY": "/srv/t"}).socket == Path("/srv/t/admin.sock")
+
+
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    shutil.rmtree(folder / "syncs")
+    (folder / "syncs").write_text("a file where the folder should be")
+
+    assert problems(folder) == ("syncs/: error[unreadable]: cannot be listed: Not a directory",)
+
+
+def test_values_keep_their_kind(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    change(folder, "syncs/people.yaml", "{A: junior, B: senior}", '{A: true, B: 5, C: 1.10, D: null, E: "1", F: no}')
+
+    values = load(folder, env={}).syncs["people"].config.fields["grade"].values
+
+    assert values
+    assert [repr(value) for value in values.values()] == ["True", "5", "Decimal('1.10')", "None", "'1'", "'no'"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_damage_to_the_files_ends_in_anything_but_a_list_of_faults(tmp_path: Path, seed: int) -> None:
+    folder = good_folder(tmp_path)
+    chance = random.Random(seed)
+    files = [path for path in sorted(folder.rglob("*.*")) if path.is_file()]
+    refused = 0
+
+    for _ in range(40):
+        path = chance.choice(files)
+        good = path.read_bytes()
+        path.write_bytes(damaged(good, chance))
+        refused += bool(problems(folder))
+        path.write_bytes(good)
+
+    assert refused > 10
+    assert problems(folder) == ()
+
+
+def damaged(raw: bytes, chance: random.Random) -> bytes:
+    """*raw* with a cut, a repeat, a foreign byte, or two words exchanged."""
+    at, to = sorted(chance.sample(range(len(raw)), 2))
+    words = raw.split(b" ")
+    first, second = chance.randrange(len(words)), chance.randrange(len(words))
+    words[first], words[second] = words[second], words[first]
+    odd = chance.choice(
+        [b"\x00", b"\xff", b"\t", b"\n", b"[", b"}", b"&a", b"*a", b"!x ", b": ", b"- ", b"'", b"~", b"7"]
+    )
+    return chance.choice(
+        [raw[:at] + raw[to:], raw[:to] + raw[at:], raw[:at] + odd + raw[at:], b" ".join(words), raw[:at]]
+    )
+
+
 def test_a_written_state_folder_beats_the_one_of_systemd(tmp_path: Path) -> None:
     folder = good_folder(tmp_path)
     change(folder, "tallystick.yaml", "", "state: here")
@@ -106,9 +166,12 @@ def test_another_table_or_field_is_another_mapping_and_the_rest_is_not(tmp_path:
     before = load(folder, env={}).syncs["people"].rules
 
     change(folder, "syncs/people.yaml", "creates: 200", "creates: 300")
+    change(folder, "syncs/people.yaml", "wins: left", "wins: right")
     guarded = load(folder, env={}).syncs["people"].rules
     change(folder, "tables/units.csv", "", "AT,IT,EDV")
     translated = load(folder, env={}).syncs["people"].rules
+    change(folder, "syncs/people.yaml", "casefold]", "lower]")
+    reshaped = load(folder, env={}).syncs["people"].rules
     change(folder, "syncs/people.yaml", "[email], ", "")
     rekeyed = load(folder, env={}).syncs["people"].rules
 
@@ -116,6 +179,8 @@ def test_another_table_or_field_is_another_mapping_and_the_rest_is_not(tmp_path:
     assert guarded.fingerprint == before.fingerprint
     assert translated.rev != before.rev
     assert translated.fingerprint == before.fingerprint
+    assert reshaped.rev != translated.rev
+    assert rekeyed.rev == reshaped.rev
     assert rekeyed.fingerprint != before.fingerprint
 
 
