@@ -208,6 +208,7 @@ def _report(
     problems: Sequence[str] = (),
 ) -> Report:
     held = {id(decision): kind for decision, kind in verdict.held}
+    blind = [told for side, sight in sights.items() for told in context.views[side].blind_paths(sight.count)]
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
     told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire")]
@@ -218,7 +219,7 @@ def _report(
         counts=counts(decisions) | read | done,
         lines=tuple(line(context.sync, d, guard=held.get(id(d))) for d in told),
         guards=tuple(_trip(context.sync, trip) for trip in verdict.trips),
-        problems=(*context.problems, *problems),
+        problems=(*context.problems, *problems, *blind),
     )
 
 
