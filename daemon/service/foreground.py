@@ -46,17 +46,20 @@ class _OneAtATime:
         """See Turns."""
         return self._generation
 
-    def alone(self, sync: str, job: Job) -> Answer:
+    def alone(self, sync: str, what: str, job: Job) -> Answer:
+        """See Turns."""
+        del what
+        return self.beside(sync, job)
+
+    def beside(self, sync: str, job: Job) -> Answer:
         """See Turns."""
         self._generation.sync(sync)
         return job(self._generation, self._stop.is_set)
 
-    beside = alone
-
     def run(self, sync: str, request: Request, *, wait: bool) -> Answer:
         """See Turns. There is nobody to leave it to, so it is always waited for."""
         del wait
-        return self.alone(sync, run_job(self._runtime, sync, request, clock.new_run_id()))
+        return self.beside(sync, run_job(self._runtime, sync, request, clock.new_run_id()))
 
     def reload(self, *, actor: str) -> Answer:
         """See Turns."""

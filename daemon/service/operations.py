@@ -5,25 +5,33 @@ A verb that touches a sync gets its turn from `Turns`; everything else reads the
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from contextlib import suppress
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
+from connectors.base import ConnectorError, Driver, Temporary
 from daemon.admin.operations import Answer
 from daemon.audit.keys import load_keys
+from daemon.audit.log import AuditLog
 from daemon.audit.reading import Shown, read_entries
 from daemon.audit.verify import verify_log
+from daemon.core.rules import Side, Sync
 from daemon.engine import people
 from daemon.engine.report import Request
 from daemon.engine.run import run_sync
+from daemon.errors import Busy, TallystickError
 from daemon.service import clock
 from daemon.service.generation import Generation
 from daemon.service.places import audit_folder
 from daemon.service.runtime import Runtime
+from daemon.store.store import Store
 
 Stop: TypeAlias = Callable[[], bool]
 Job: TypeAlias = Callable[[Generation, Stop], Answer]
 """Work on one sync. *stop* turns true when it should end at the next batch."""
 
-CONFLICT = "conflict"
+Ends: TypeAlias = tuple[Sync, Mapping[Side, Driver], Store, AuditLog]
+
+CONFLICT: Final = "conflict"
 
 
 class Turns(Protocol):
@@ -32,8 +40,8 @@ class Turns(Protocol):
     def current(self) -> Generation:
         """The generation that new work begins with."""
 
-    def alone(self, sync: str, job: Job) -> Answer:
-        """Does *job* while nothing else is at work on that sync, and waits for it."""
+    def alone(self, sync: str, what: str, job: Job) -> Answer:
+        """Does *job*, called *what*, while nothing else is at work on that sync, and waits for it."""
 
     def beside(self, sync: str, job: Job) -> Answer:
         """Does *job* at once; it only reads."""
@@ -49,19 +57,24 @@ class Turns(Protocol):
 
 
 def run_job(runtime: Runtime, sync: str, request: Request, run_id: str) -> Job:
-    """A run or a plan as a job; its answer is the report."""
+    """A run or a plan as a job; its answer is the report. A run that breaks is remembered as failed."""
 
     def job(generation: Generation, stop: Stop) -> Answer:
-        report = run_sync(
-            generation.sync(sync).rules,
-            generation.drivers(sync),
-            runtime.store,
-            runtime.audit,
-            clock=clock.now,
-            run_id=run_id,
-            request=request,
-            stop=stop,
-        )
+        try:
+            report = run_sync(
+                generation.sync(sync).rules,
+                generation.drivers(sync),
+                runtime.store,
+                runtime.audit,
+                clock=clock.now,
+                run_id=run_id,
+                request=request,
+                stop=stop,
+            )
+        except Exception as error:
+            with suppress(Exception):  # the store may be what broke
+                runtime.store.journal.end_run(run_id, "failed", clock.now(), {"problems": [str(error)]})
+            raise
         return report.to_json()
 
     return job
@@ -85,18 +98,17 @@ class ServiceOperations:
     def plan(self, sync: str, *, full: bool, actor: str) -> Answer:
         """See Operations."""
         request = Request("plan", full=full, actor=actor)
-        return self._turns.alone(sync, run_job(self._runtime, sync, request, clock.new_run_id()))
+        return self._alone("plan", sync, run_job(self._runtime, sync, request, clock.new_run_id()))
 
     def adopt(self, sync: str, *, actor: str) -> Answer:
         """See Operations."""
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            rules, drivers = generation.sync(sync).rules, generation.drivers(sync)
-            store, audit = self._runtime.store, self._runtime.audit
-            return people.adopt(rules, drivers, store, audit, clock=clock.now, run_id=clock.new_run_id(), actor=actor)
+            ends = self._ends(generation, sync)
+            return people.adopt(*ends, clock=clock.now, run_id=clock.new_run_id(), actor=actor)
 
-        return self._turns.alone(sync, job)
+        return self._alone("adopt", sync, job)
 
     def approve(
         self, sync: str, *, kinds: Sequence[str], only: str | None, actor: str, reason: str, expires: float
@@ -106,10 +118,7 @@ class ServiceOperations:
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
             return people.approve(
-                generation.sync(sync).rules,
-                generation.drivers(sync),
-                self._runtime.store,
-                self._runtime.audit,
+                *self._ends(generation, sync),
                 clock=clock.now,
                 run_id=clock.new_run_id(),
                 kinds=kinds,
@@ -119,7 +128,7 @@ class ServiceOperations:
                 expires=expires,
             )
 
-        return self._turns.alone(sync, job)
+        return self._alone("approve", sync, job)
 
     def reload(self, *, actor: str) -> Answer:
         """See Operations."""
@@ -127,24 +136,22 @@ class ServiceOperations:
 
     def why(self, sync: str, key: str, *, actor: str) -> Answer:
         """See Operations."""
-        del actor  # looking at one pair changes nothing and tells nothing that its owner may not see
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            rules, drivers = generation.sync(sync).rules, generation.drivers(sync)
-            return people.explain(rules, drivers, self._runtime.store, key, clock=clock.now)
+            return people.explain(*self._ends(generation, sync), key, clock=clock.now, actor=actor)
 
-        return self._turns.beside(sync, job)
+        return self._turns.beside(sync, _told(job))
 
     def runs(self, sync: str | None, *, limit: int) -> Answer:
         """See Operations."""
-        self._check(sync)
+        if sync is not None and not self._runtime.store.journal.runs(sync, 1):
+            self._turns.current().sync(sync)  # a sync that was removed still has its past
         return {"runs": self._runtime.store.journal.runs(sync, limit)}
 
     def held(self, sync: str | None) -> Answer:
         """See Operations."""
-        self._check(sync)
-        return {"held": people.held(self._runtime.store, sync)}
+        return {"held": people.held(self._runtime.store, self._names(sync))}
 
     def retry(self, sync: str, key: str, *, actor: str) -> Answer:
         """See Operations."""
@@ -152,14 +159,13 @@ class ServiceOperations:
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
             rules = generation.sync(sync).rules
-            return people.retry(rules, self._runtime.store, self._runtime.audit, key, actor=actor, clock=clock.now)
+            return people.retry(rules, self._runtime.store, self._runtime.audit, key, actor=actor)
 
-        return self._turns.alone(sync, job)
+        return self._alone("retry", sync, job)
 
     def conflicts(self, sync: str | None) -> Answer:
         """See Operations."""
-        self._check(sync)
-        return {"conflicts": people.held(self._runtime.store, sync, (CONFLICT,))}
+        return {"conflicts": people.held(self._runtime.store, self._names(sync), (CONFLICT,))}
 
     def resolve(
         self, sync: str, key: str, *, take: Literal["left", "right"], fields: Sequence[str], actor: str, reason: str
@@ -168,20 +174,10 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            return people.resolve(
-                generation.sync(sync).rules,
-                generation.drivers(sync),
-                self._runtime.store,
-                self._runtime.audit,
-                key,
-                take=take,
-                fields=fields,
-                actor=actor,
-                reason=reason,
-                clock=clock.now,
-            )
+            ends = self._ends(generation, sync)
+            return people.resolve(*ends, key, take=take, fields=fields, actor=actor, reason=reason, clock=clock.now)
 
-        return self._turns.alone(sync, job)
+        return self._alone("resolve", sync, job)
 
     def audit_verify(self, *, expect_size: int | None, max_age: float | None) -> Answer:
         """See Operations."""
@@ -211,10 +207,31 @@ class ServiceOperations:
         )
         return {"entries": [_shown(entry) for entry in itertools.islice(found, limit)]}
 
-    def _check(self, sync: str | None) -> None:
-        """Raises NoSuch for a sync that is neither configured nor has a past."""
-        if sync is not None and not self._runtime.store.journal.runs(sync, 1):
-            self._turns.current().sync(sync)
+    def _alone(self, what: str, sync: str, job: Job) -> Answer:
+        return self._turns.alone(sync, what, _told(job))
+
+    def _ends(self, generation: Generation, sync: str) -> Ends:
+        """What every question about a sync begins with."""
+        rules = generation.sync(sync).rules
+        return rules, generation.drivers(sync), self._runtime.store, self._runtime.audit
+
+    def _names(self, sync: str | None) -> list[str]:
+        generation = self._turns.current()
+        return [generation.sync(sync).name] if sync else list(generation.config.syncs)
+
+
+def _told(job: Job) -> Job:
+    """*job*, with a system's trouble as an error for people."""
+
+    def telling(generation: Generation, stop: Stop) -> Answer:
+        try:
+            return job(generation, stop)
+        except Temporary as error:
+            raise Busy(f"{error}; try again later") from None
+        except ConnectorError as error:
+            raise TallystickError(str(error)) from None
+
+    return telling
 
 
 def _shown(entry: Shown) -> dict[str, Any]:

@@ -1,0 +1,361 @@
+"""This is where everything that happens to a daemon happens in one order: the control loop.
+
+It runs on the main thread and alone owns the generation and the table of who is at work. Signals, the scheduler, the
+admin socket and ending runs only post to its inbox; who needs an answer waits for a future, with a deadline.
+The inbox is a SimpleQueue because a signal handler may put into it at any moment: Queue would lock itself out.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
+
+import structlog
+
+from daemon.admin.operations import Answer
+from daemon.engine.report import Request
+from daemon.errors import AuditError, Busy, ConfigError, TallystickError
+from daemon.service import clock, logs
+from daemon.service.generation import Generation
+from daemon.service.notify import Notifier
+from daemon.service.operations import Job, run_job
+from daemon.service.reload import Prepared, prepare
+from daemon.service.runtime import Runtime
+from daemon.service.schedule import Scheduler
+from daemon.service.signals import Word
+from daemon.service.status import State
+from daemon.service.table import SCHEDULE, Table, Task
+
+log = structlog.get_logger()
+
+TICK: Final = 1.0
+STALE: Final = 15.0
+"""Seconds without a heartbeat of the scheduler after which the watchdog is left hungry."""
+DRAIN: Final = 120.0
+"""Seconds that a stop waits for runs to reach their next batch. The unit's TimeoutStopSec is longer."""
+HASTE: Final = 5.0
+"""Seconds that a second SIGTERM leaves them."""
+CLOCK_STEP: Final = 60.0
+REMEMBER: Final = 60.0
+DEADLINE: Final = 30.0
+"""Seconds within which the loop answers a question."""
+STOPPING: Final = "the daemon is stopping; the work goes on after its next start"
+
+T = TypeVar("T")
+Action: TypeAlias = Callable[[], None]
+
+
+class Loop:
+    """The control loop. `post`, `ask` and `live` may be called from any thread, everything else on the loop alone."""
+
+    def __init__(self, runtime: Runtime, generation: Generation, notifier: Notifier) -> None:
+        self.runtime = runtime
+        self.generation = generation
+        self.state: State = "starting"
+        self.refused: tuple[str, ...] = ()
+        self.refused_at: float | None = None
+        self.table = Table(self._launch)
+        self.abandoned = False
+        """Runs were still at work when the loop ended."""
+        self._notifier = notifier
+        self._inbox: SimpleQueue[Action] = SimpleQueue()
+        self._stop = threading.Event()
+        self._give_up: float | None = None
+        self._reloads: list[tuple[str, Future[Prepared]]] = []
+        self._reloading = False
+        self._open: set[Future[Any]] = set()
+        self._ended = False
+        self._guard = threading.Lock()
+        self._beat = self._turned = clock.monotonic()
+        self._offset = clock.now() - clock.monotonic()
+        self._remembered = clock.monotonic()
+        self._scheduler: Scheduler | None = None
+
+    # Called from anywhere
+
+    def post(self, action: Action) -> None:
+        """Lets the loop do *action* soon. Takes no lock, so that signal handlers may call it."""
+        self._inbox.put(action)
+
+    def ask(self, question: Callable[[], T], *, deadline: float = DEADLINE) -> T:
+        """What *question* gives on the loop. Raises what it raises, and Busy if the loop does not come to it."""
+        future: Future[T] = Future()
+        self.post(lambda: _answer(future, question))
+        return self.wait(future, deadline)
+
+    def wait(self, future: "Future[T]", deadline: float | None) -> T:
+        """The future's result. Raises Busy when the daemon ends first."""
+        with self._guard:
+            if self._ended and not future.done():
+                raise Busy(STOPPING)
+            self._open.add(future)
+        try:
+            return future.result(deadline)
+        except Late:
+            raise Busy("the daemon is too busy to answer; look at its log") from None
+        finally:
+            with self._guard:
+                self._open.discard(future)
+
+    def live(self) -> bool:
+        """The loop turns and the scheduler wakes it."""
+        now = clock.monotonic()
+        return now - self._turned < STALE and now - self._beat < STALE
+
+    def hear(self, word: Word) -> None:
+        """A signal's word."""
+        self.post(self.stop if word == "stop" else self._reload_by_signal)
+
+    # The loop itself
+
+    def work(self) -> None:
+        """Turns until the daemon was asked to stop and nobody is at work any more."""
+        self._scheduler = Scheduler(
+            wake=lambda sync, full: self.post(lambda: self._wake(sync, full)), beat=lambda: self.post(self._on_beat)
+        )
+        try:
+            self._follow()
+            self.state = "running"
+            self._notifier.ready(self.headline())
+            log.info("ready", generation=self.generation.number, syncs=len(self.generation.config.syncs))
+            self._turn_until_drained()
+        finally:
+            self._scheduler.stop()
+            self._end()
+
+    def stop(self) -> None:
+        """No new runs; those at work end at their next batch. The second time they have five seconds."""
+        now = clock.monotonic()
+        if self.state == "draining":
+            self._give_up = min(self._give_up or now + HASTE, now + HASTE)
+            return
+        self.state = "draining"
+        self._give_up = now + DRAIN
+        self._stop.set()
+        self._notifier.stopping("stopping; runs end at their next batch")
+        log.info("stopping", at_work=self.table.doing)
+        self.table.refuse_all(Busy(STOPPING))
+
+    def add(self, task: Task) -> Task:
+        """Begins a task or puts it in line. Raises NoSuch for an unknown sync, Busy while stopping."""
+        if self.state == "draining":
+            raise Busy(STOPPING)
+        self.generation.sync(task.sync)
+        return self.table.add(task)
+
+    def pin(self) -> Generation:
+        """The current generation, kept alive until `unpin`."""
+        self.generation.pins += 1
+        return self.generation
+
+    def unpin(self, generation: Generation) -> None:
+        """Gives back what `pin` gave; the last one closes an old generation."""
+        generation.pins -= 1
+        if generation is not self.generation and not generation.pins:
+            generation.retire()
+            log.info("retired", generation=generation.number)
+
+    def reload(self, actor: str) -> "Future[Prepared]":
+        """Reads the files anew, beside the loop. What is asked for meanwhile is merged into one reload after this."""
+        future: Future[Prepared] = Future()
+        self._reloads.append((actor, future))
+        if not self._reloading:
+            self._begin_reload()
+        return future
+
+    def _reload_by_signal(self) -> None:
+        self.reload("signal")
+
+    def headline(self) -> str:
+        """The daemon in one line."""
+        config = self.generation.config
+        line = f"generation {self.generation.number}: {len(config.syncs)} syncs, {len(config.systems)} systems"
+        if self.refused:
+            first = self.refused[0].splitlines()[0]
+            line += f"; reload refused {clock.as_text(self.refused_at)}: {len(self.refused)} problems ({first[:120]})"
+        return line
+
+    def _turn_until_drained(self) -> None:
+        while not (self.state == "draining" and (self.table.idle or self._out_of_patience())):
+            with suppress(Empty):
+                self._inbox.get(timeout=max(0.0, self._turned + TICK - clock.monotonic()))()
+            if clock.monotonic() - self._turned >= TICK:
+                self._tick()
+
+    def _out_of_patience(self) -> bool:
+        return self._give_up is not None and clock.monotonic() >= self._give_up
+
+    def _tick(self) -> None:
+        self._turned = now = clock.monotonic()
+        try:
+            self.runtime.audit.tick()
+        except AuditError as error:
+            log.critical("audit log stopped", reason=str(error))
+        if now - self._remembered >= REMEMBER:
+            self._remembered = now
+            self.runtime.remember_audit()
+        self._heed_the_clock()
+        if now - self._beat < STALE:
+            self._notifier.alive()
+
+    def _heed_the_clock(self) -> None:
+        step = clock.now() - clock.monotonic() - self._offset
+        if abs(step) > CLOCK_STEP and self._scheduler:
+            log.warning("clock was set", seconds=round(step))
+            self._offset += step
+            self._scheduler.start_over()
+
+    def _on_beat(self) -> None:
+        self._beat = clock.monotonic()
+
+    def _wake(self, sync: str, full: bool) -> None:
+        if self.state == "draining" or sync not in self.generation.config.syncs:
+            return
+        request = Request("run", full=full, actor=SCHEDULE)
+        try:
+            self.table.add(Task(sync, "run", clock.new_run_id(), request))
+        except Busy as error:
+            log.warning("run left out", sync=sync, reason=str(error))
+
+    def _launch(self, task: Task) -> None:
+        task.generation = self.pin()
+        threading.Thread(target=self._do, args=(task, task.generation), name=f"run-{task.sync}", daemon=True).start()
+
+    def _do(self, task: Task, generation: Generation) -> None:
+        """One task, in its own thread. Whatever it comes to is told to the loop."""
+        with structlog.contextvars.bound_contextvars(sync=task.sync, run_id=task.run):
+            try:
+                answer = self._job(task)(generation, self._stop.is_set)
+            except BaseException as error:
+                if not isinstance(error, TallystickError):
+                    log.exception("task broke", what=task.what)
+                elif task.request:
+                    log.error("run broke", reason=str(error))
+                failure = error
+                self.post(lambda: self._ended_with(task, lambda: task.future.set_exception(failure)))
+            else:
+                if task.request:
+                    _tell_run(answer)
+                self.post(lambda: self._ended_with(task, lambda: task.future.set_result(answer)))
+
+    def _job(self, task: Task) -> Job:
+        if task.request:  # made only now: until here other runs could join
+            return run_job(self.runtime, task.sync, task.request, task.run)
+        assert task.job
+        return task.job
+
+    def _ended_with(self, task: Task, answer: Action) -> None:
+        assert task.generation
+        self.table.end(task)
+        self.unpin(task.generation)
+        answer()
+
+    def _begin_reload(self) -> None:
+        asked, self._reloads = self._reloads, []
+        self._reloading = True
+        if self.state == "running":
+            self.state = "reloading"
+        self._notifier.reloading()
+        running = self.pin()
+        threading.Thread(target=self._prepare, args=(asked, running), name="reload", daemon=True).start()
+
+    def _prepare(self, asked: "list[tuple[str, Future[Prepared]]]", running: Generation) -> None:
+        """Reads and builds, in its own thread: a large configuration must not stop the loop."""
+        try:
+            prepared = prepare(self.runtime, running)
+        except ConfigError as error:
+            problems = error.problems
+            self.post(lambda: self._finish_reload(asked, running, problems))
+        except Exception as error:
+            log.exception("reload broke")
+            text = f"{type(error).__name__}: {error}"
+            self.post(lambda: self._finish_reload(asked, running, (text,)))
+        else:
+            self.post(lambda: self._finish_reload(asked, running, prepared))
+
+    def _finish_reload(
+        self,
+        asked: "list[tuple[str, Future[Prepared]]]",
+        running: Generation,
+        found: "Prepared | tuple[str, ...]",
+    ) -> None:
+        actor = asked[0][0]
+        outcome = self._take_over(found, actor) if isinstance(found, Prepared) else found
+        self.unpin(running)
+        if isinstance(outcome, tuple):
+            self._refuse(outcome, actor)
+        else:
+            self.refused, self.refused_at = (), None
+        for _, future in asked:
+            if isinstance(outcome, tuple):
+                future.set_exception(ConfigError(outcome))
+            else:
+                future.set_result(outcome)
+        self._reloading = False
+        if self.state == "reloading":
+            self.state = "running"
+        self._notifier.ready(self.headline())
+        if self._reloads:
+            self._begin_reload()
+
+    def _take_over(self, prepared: Prepared, actor: str) -> "Prepared | tuple[str, ...]":
+        """Swaps the generation, once the audit log knows. The problems, where it cannot be told."""
+        fresh, old = prepared.generation, self.generation
+        if fresh is None:
+            return prepared
+        try:
+            self.runtime.testify(
+                "config.applied",
+                actor=actor,
+                generation=fresh.number,
+                digest=fresh.config.digest,
+                before=old.config.digest,
+                changes=list(prepared.changes),
+            )
+        except AuditError as error:
+            fresh.retire()
+            return (str(error),)
+        self.generation = fresh
+        self._follow()
+        logs.set_up(fresh.config.daemon.log, self.runtime.redactor, self.runtime.env)
+        log.info("config applied", generation=fresh.number, changes=list(prepared.changes), actor=actor)
+        if not old.pins:
+            old.retire()
+        return prepared
+
+    def _refuse(self, problems: tuple[str, ...], actor: str) -> None:
+        self.refused, self.refused_at = problems, clock.now()
+        log.error("config refused", generation=self.generation.number, problems=list(problems), actor=actor)
+        with suppress(AuditError):  # said already, when it stopped
+            self.runtime.testify("config.refused", actor=actor, problems=list(problems[:20]))
+
+    def _follow(self) -> None:
+        assert self._scheduler
+        self._scheduler.follow({name: sync.schedule for name, sync in self.generation.config.syncs.items()})
+
+    def _end(self) -> None:
+        """Nobody waits for a loop that does not turn."""
+        self.abandoned = not self.table.idle
+        with self._guard:
+            self._ended = True
+            waiting = list(self._open)
+        for future in waiting:
+            if not future.done():
+                future.set_exception(Busy(STOPPING))
+
+
+def _answer(future: "Future[T]", question: Callable[[], T]) -> None:
+    try:
+        future.set_result(question())
+    except BaseException as error:
+        future.set_exception(error)
+
+
+def _tell_run(report: Answer) -> None:
+    """The one line of a run: counts and places, never values."""
+    say = log.warning if report["state"] in ("failed", "postponed") else log.info
+    counts = {name: count for name, count in report["counts"].items() if count}
+    say("run ended", state=report["state"], counts=counts, problems=report["problems"])
