@@ -1,0 +1,106 @@
+"""This is where the settings of databases and their tables are described."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from connectors.definition import Duration, Facts, LocalPath, Secret, SystemFacts
+
+
+class System(SystemFacts):
+    """One database."""
+
+    url: str | None = None
+    """postgresql://host:5432/database, without a password. Other databases by SQLAlchemy's names, untested."""
+    path: LocalPath | None = None
+    """An SQLite file instead of a url. It has to exist: an empty one is never made in its place."""
+    user: str | None = None
+    """The login's name."""
+    password: Secret | None = None
+    """Its password."""
+    timeout: Duration = 30.0
+    """Seconds for a connection, and for a lock that somebody else holds on an SQLite file."""
+    page: int = Field(default=1000, ge=1)
+    """Records per page."""
+
+    @model_validator(mode="after")
+    def _one_address(self) -> "System":
+        if (self.url is None) == (self.path is None):
+            raise ValueError("a database has either a url or, for SQLite, a path")
+        if self.url is not None:
+            try:
+                parsed = make_url(self.url)
+            except ArgumentError:
+                raise ValueError("this is not a database url; write postgresql://host:5432/database") from None
+            if parsed.password is not None:
+                raise ValueError("a password is never written here; write `password: {secret: NAME}`")
+            if parsed.get_backend_name() == "sqlite":
+                raise ValueError("an SQLite file is named by `path`")
+        return self
+
+
+class CursorFacts(Facts):
+    """By which column a changed record is noticed. A record whose column is null is seen by full reads only."""
+
+    column: str
+    """updated_at, a row version, a sequence."""
+    kind: Literal["time", "number"] = "time"
+    """A moment of the database's clock, or a counter that only rises."""
+    tiebreak: str | None = None
+    """Orders records of one moment. Default: the key."""
+    lag: Duration = 60.0
+    """Seconds of the recent past not trusted yet: longer than the longest transaction that writes here."""
+    overlap: Duration = 0.0
+    """Seconds read again."""
+
+
+class SoftDelete(Facts):
+    """How a deleted record looks where rows stay."""
+
+    column: str
+    """deleted_at, is_deleted."""
+    value: str | int | bool | None = None
+    """The value that means deleted. Default: any that is not null; we then write the database's clock."""
+
+
+class Entity(Facts):
+    """One table, or the answer of one query (which is then read-only)."""
+
+    table: str | None = None
+    """A table or view, `schema.table` where it is not in the default schema."""
+    query: str | None = None
+    """A SELECT whose columns are the fields."""
+    key: tuple[str, ...] = Field(min_length=1)
+    """The columns that tell records apart. Several make the id a JSON array."""
+    columns: tuple[str, ...] = ()
+    """The columns that are fields. Default: all."""
+    cursor: CursorFacts | None = None
+    """How changes are noticed. Default: only full reads."""
+    version: str | None = None
+    """A column that changes with every write. Without it the old values are compared."""
+    touch: tuple[str, ...] = ()
+    """Columns that a write of ours moves on because no trigger does: numbers count up, times take the clock."""
+    soft_delete: SoftDelete | None = None
+    """Rows stay and are only marked. Default: they are deleted."""
+    where: Mapping[str, str | int | bool | None] = {}
+    """Which rows are records at all; equality."""
+    find: tuple[str, ...] = ()
+    """Columns by which a record can be looked up quickly. Default: all."""
+    marker: str | None = None
+    """The column that takes our marker at birth."""
+    deactivate: Mapping[str, Any] | None = None
+    """What a deactivated record looks like: {active: false}."""
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _one_key(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Entity":
+        if (self.table is None) == (self.query is None):
+            raise ValueError("an entity has either a table or a query")
+        return self

@@ -1,0 +1,256 @@
+"""This is where writes become one transaction: rows locked and compared, changed, read back, committed together.
+
+A bad write is undone to its savepoint and refused; its neighbours stay. Until COMMIT is sent nothing has happened, so
+every failure before it is NotSent; an answer lost during COMMIT makes the whole transaction Lost.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from connectors.base import Done, Fields, Lost, NotSent, Outcome, Permanent, Record, Refused, Stale, Write
+from connectors.sql.columns import Shape
+from connectors.sql.database import meaning, words
+from connectors.sql.facts import Entity
+
+BATCH = 500
+"""Most writes of one transaction: enough to pay for the commit, few enough that others do not wait long."""
+
+_TROUBLE = (DBAPIError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes records of one entity."""
+
+    engine: sa.Engine
+    shape: Shape
+    facts: Entity
+    wanted: tuple[str, ...] = ()
+
+    def write(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+        """One outcome per write, in order; a transaction for each part in which every record occurs once."""
+        for part in _parts(writes):
+            yield from self._transaction(part)
+
+    def _transaction(self, writes: Sequence[Write]) -> list[Outcome]:
+        place = self.shape.place
+        try:
+            with self.engine.connect().execution_options(writes=True) as connection:
+                outcomes = self._inside(connection, writes)
+                try:
+                    connection.commit()
+                except _TROUBLE as error:
+                    connection.rollback()
+                    return self._uncommitted(error, writes)
+                return outcomes
+        except Permanent as error:
+            return [NotSent(str(error), permanent=True)] * len(writes)
+        except _TROUBLE as error:
+            text = f"{place}: {words(error)}"
+            return [NotSent(text, permanent=meaning(error) == "permanent")] * len(writes)
+
+    def _uncommitted(self, error: Exception, writes: Sequence[Write]) -> list[Outcome]:
+        """COMMIT failed: refused by a deferred constraint, put off by a lock, or nobody knows."""
+        text = f"{self.shape.place}: {words(error)}"
+        answered = not (isinstance(error, DBAPIError) and error.connection_invalidated)
+        if answered and meaning(error) == "refused":
+            if len(writes) == 1:
+                return [Refused(text)]
+            return [outcome for write in writes for outcome in self._transaction([write])]
+        if answered and any(word in text.lower() for word in ("locked", "busy", "serialize", "deadlock")):
+            return [NotSent(text)] * len(writes)
+        return [Lost(text)] * len(writes)
+
+    def _inside(self, connection: sa.Connection, writes: Sequence[Write]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        rows = self._locked(connection, writes)
+        creates: dict[int, dict[str, Any]] = {}
+        for at, write in enumerate(writes):
+            try:
+                if write.op == "create":
+                    creates[at] = self._newborn(write)
+                else:
+                    outcomes[at] = self._changed(connection, write, rows)
+            except (ValueError, Permanent) as error:
+                outcomes[at] = Refused(f"{self.shape.place} {write.id or 'new'}: {error}")
+        outcomes.update(self._born(connection, creates))
+        return self._read_back(connection, writes, [outcomes[at] for at in range(len(writes))])
+
+    # Creating
+
+    def _newborn(self, write: Write) -> dict[str, Any]:
+        fields = {**self.facts.where, **write.fields}
+        if self.facts.marker and write.marker is not None:
+            fields[self.facts.marker] = write.marker
+        if write.id is not None:
+            fields.update(zip(self.shape.key, self.shape.key_of(write.id), strict=True))
+        return self.shape.written(fields)
+
+    def _born(self, connection: sa.Connection, creates: Mapping[int, dict[str, Any]]) -> dict[int, Outcome]:
+        """All at once where every row brings its key and the same columns; else, or if that fails, one by one."""
+        rows = list(creates.values())
+        alike = len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows)
+        if alike and all(rows[0].get(name) is not None for name in self.shape.key):
+            savepoint = connection.begin_nested()
+            try:
+                connection.execute(sa.insert(self.shape.source), rows)
+                savepoint.commit()
+                return {at: Done(self.shape.id(row)) for at, row in creates.items()}
+            except _TROUBLE as error:
+                self._undo(savepoint, error)
+        return {at: self._insert(connection, row) for at, row in creates.items()}
+
+    def _insert(self, connection: sa.Connection, row: dict[str, Any]) -> Outcome:
+        columns = [self.shape.source.c[name] for name in self.shape.key]
+        savepoint = connection.begin_nested()
+        try:
+            born = connection.execute(sa.insert(self.shape.source).values(row).returning(*columns)).mappings().one()
+            done = Done(self.shape.id(born))
+            savepoint.commit()
+            return done
+        except Permanent as error:  # the table gave it no key
+            savepoint.rollback()
+            return Refused(str(error))
+        except _TROUBLE as error:
+            self._undo(savepoint, error)
+            return Refused(f"{self.shape.place}: {words(error)}")
+
+    # Changing
+
+    def _changed(self, connection: sa.Connection, write: Write, rows: Mapping[str, Any]) -> Outcome:
+        id, place = write.id or "", f"{self.shape.place} {write.id}"
+        row = rows.get(id)
+        if row is None:
+            return Done(id) if write.op == "delete" else Stale(f"{place}: is gone")
+        moved = self._moved(row, write)
+        if moved:
+            return Stale(f"{place}: {moved}")
+        here = self.shape.among([self.shape.key_of(id)])
+        change = self._change(write)
+        statement = sa.delete(self.shape.source) if change is None else sa.update(self.shape.source).values(change)
+        if change == {}:
+            return Done(id)
+        savepoint = connection.begin_nested()
+        try:
+            count = connection.execute(statement.where(here)).rowcount
+            savepoint.commit()
+        except _TROUBLE as error:
+            self._undo(savepoint, error)
+            return Refused(f"{place}: {words(error)}")
+        return Done(id) if count else Stale(f"{place}: is gone")
+
+    def _change(self, write: Write) -> dict[str, Any] | None:
+        """The columns to set; None where the row goes."""
+        if write.op == "delete":
+            gone = self.facts.soft_delete
+            if gone is None:
+                return None
+            value = sa.func.current_timestamp() if gone.value is None else gone.value
+            return self._touched({gone.column: value})
+        fields: Fields = (self.facts.deactivate or {}) if write.op == "deactivate" else write.fields
+        keys = set(fields) & set(self.shape.key)
+        if keys and any(fields[name] is None for name in keys):
+            raise ValueError(f"{' and '.join(sorted(keys))} is the key and must not be empty")
+        return self._touched(self.shape.written(fields)) if fields else {}
+
+    def _touched(self, change: dict[str, Any]) -> dict[str, Any]:
+        for name in self.facts.touch:
+            column = self.shape.column(name)
+            numeric = self.shape.codecs[name].kind in ("integer", "decimal")
+            change.setdefault(name, sa.func.coalesce(column, 0) + 1 if numeric else sa.func.current_timestamp())
+        return change
+
+    def _moved(self, row: Mapping[str, Any], write: Write) -> str | None:
+        """Why the row is not the one that was read; None if it still is. It is locked, so it stays."""
+        if write.version is not None and self.facts.version:
+            now = str(self.shape.codecs[self.facts.version].shown(row[self.facts.version]))
+            return None if now == write.version else f"changed since it was read (version {now})"
+        for name, value in (write.before or {}).items():
+            codec = self.shape.codec(name)
+            if not _same(codec.shown(row[name]), value, codec.plain):
+                return f"{name} changed since it was read"
+        return None
+
+    # Reading around the writes
+
+    def _locked(self, connection: sa.Connection, writes: Sequence[Write]) -> dict[str, Any]:
+        ids = [write.id for write in writes if write.op != "create" and write.id is not None]
+        rows = self._rows(connection, ids, [*self.shape.codecs], lock=True)
+        gone = self.facts.soft_delete
+        return {
+            id: row
+            for id, row in rows.items()
+            if gone is None or not is_deleted(row[gone.column], gone.value, self.shape.codecs[gone.column].kind)
+        }
+
+    def _read_back(self, connection: sa.Connection, writes: Sequence[Write], outcomes: list[Outcome]) -> list[Outcome]:
+        """The outcomes with versions and, where fields are wanted, records: what COMMIT will make visible."""
+        version = self.facts.version
+        if not self.wanted and version is None:
+            return outcomes
+        done = [o.id for o, w in zip(outcomes, writes, strict=True) if isinstance(o, Done) and w.op != "delete"]
+        names = [*self.wanted, *self.shape.key, *([version] if version else [])]
+        rows = self._rows(connection, done, list(dict.fromkeys(names)))
+        return [
+            self._told(outcome, rows[outcome.id]) if isinstance(outcome, Done) and outcome.id in rows else outcome
+            for outcome in outcomes
+        ]
+
+    def _told(self, done: Done, row: Mapping[str, Any]) -> Done:
+        name = self.facts.version
+        version = None if name is None else str(self.shape.codecs[name].shown(row[name]))
+        record = Record(done.id, self.shape.fields(row, self.wanted), version) if self.wanted else None
+        return replace(done, version=version, record=record)
+
+    def _rows(
+        self, connection: sa.Connection, ids: Sequence[str], names: Sequence[str], *, lock: bool = False
+    ) -> dict[str, Any]:
+        keys = []
+        for id in ids:
+            try:
+                keys.append(self.shape.key_of(id))
+            except ValueError:
+                continue  # no record of this table is called that
+        if not keys:
+            return {}
+        asked = sa.select(*(self.shape.source.c[name] for name in names)).where(self.shape.among(keys))
+        rows = connection.execute(asked.with_for_update() if lock else asked).mappings()
+        return {self.shape.id(row): row for row in rows}
+
+    def _undo(self, savepoint: sa.NestedTransaction, error: Exception) -> None:
+        """Back to before the write; what is not the record's own fault fails the transaction."""
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise error
+        savepoint.rollback()
+        if meaning(error) != "refused":
+            raise error
+
+
+def is_deleted(value: Any, marked: Any, kind: str) -> bool:
+    """Whether a soft-delete column says that the record is gone."""
+    if marked is None:
+        return value is not None
+    return bool(value) == marked if kind == "boolean" and value is not None else bool(value == marked)
+
+
+def _parts(writes: Sequence[Write]) -> Iterator[list[Write]]:
+    part: list[Write] = []
+    seen: set[str | None] = set()
+    for write in writes:
+        if len(part) == BATCH or (write.id is not None and write.id in seen):
+            yield part
+            part, seen = [], set()
+        part.append(write)
+        seen.add(write.id)
+    if part:
+        yield part
+
+
+def _same(shown: Any, before: Any, plain: bool) -> bool:
+    if isinstance(shown, bool) != isinstance(before, bool):
+        return False
+    return bool(shown == before) or (plain and shown is not None and str(shown) == str(before))
