@@ -14,7 +14,7 @@ GOOD = HERE / "good"
 
 def good_folder(target: Path) -> Path:
     """A copy of the good configuration."""
-    return shutil.copytree(GOOD, target / "config")
+    return Path(shutil.copytree(GOOD, target / "config"))
 
 
 def change(folder: Path, file: str, old: str, new: str) -> None:

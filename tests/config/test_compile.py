@@ -1,0 +1,162 @@
+"""This is where single lines of a sync file are shown to mean what they say, or to be refused."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.config.load import load
+from daemon.core.rules import Rule, Sync
+from tests.config.folders import good_folder, problems
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HEAD = """version: 1
+name: people
+left: {system: hr, entity: employee}
+right: {system: crm, entity: contact}
+match_on: [[no]]
+"""
+
+
+def folder_with(tmp_path: Path, *fields: str, more: str = "") -> Path:
+    """A configuration whose only sync has the field `no` and these lines of fields."""
+    folder = good_folder(tmp_path)
+    lines = "\n  ".join(("no: {left: no, right: no}", *fields))
+    (folder / "syncs/people.yaml").write_text(f"{HEAD}{more}fields:\n  {lines}\n")
+    return folder
+
+
+def compiled(tmp_path: Path, *fields: str, more: str = "") -> Sync:
+    return load(folder_with(tmp_path, *fields, more=more), env={}).syncs["people"].rules
+
+
+def field(tmp_path: Path, line: str) -> Rule:
+    return compiled(tmp_path, f"x: {line}").rule("x")
+
+
+def code(tmp_path: Path, *fields: str, more: str = "") -> list[str]:
+    told = problems(folder_with(tmp_path, *fields, more=more))
+    return [problem.split("error[")[1].split("]")[0] for problem in told]
+
+
+@pytest.mark.parametrize(
+    ("line", "raw", "shared", "written"),
+    [
+        ("{left: x, right: {path: x, format: '%d.%m.%Y'}, type: date}", "24.12.2026", datetime(2026, 12, 24).date(), 0),
+        ("{left: x, right: {path: x, format: text}, type: decimal}", "1.10", Decimal("1.10"), "1.10"),
+        ("{left: x, right: {path: x, format: alpha3}, type: country}", "DEU", "DE", "DEU"),
+        ("{left: x, right: x, type: phone, region: DE}", "030 1234567", "+49301234567", "+49301234567"),
+    ],
+)
+def test_a_side_may_write_a_value_in_its_own_way(
+    tmp_path: Path, line: str, raw: str, shared: Any, written: Any
+) -> None:
+    lens = field(tmp_path, line).right
+
+    assert lens
+    assert lens.write
+    assert lens.read({"x": raw}, NOON) == shared
+    assert lens.write(shared) == (written or raw)
+
+
+def test_an_expression_may_name_the_path_it_is_written_to(tmp_path: Path) -> None:
+    lens = field(tmp_path, "{left: {path: 'first || nick', write: first}, right: x}").left
+
+    assert lens
+    assert lens.path
+    assert lens.read({"nick": "Jo"}, NOON) == "Jo"
+    assert lens.path.text == "first"
+
+
+def test_a_table_of_single_words_goes_both_ways(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "x: {left: x, right: x, lookup: {table: terms}}")
+    (folder / "tables/terms.csv").write_text("left,right\n14,NET14\n30,NET30\n")
+
+    rule = load(folder, env={}).syncs["people"].rules.rule("x")
+
+    assert rule.left
+    assert rule.left.write
+    assert rule.left.read({"x": "14"}, NOON) == "NET14"
+    assert rule.left.write("NET30") == "30"
+
+
+def test_a_lookup_names_its_columns_where_the_table_has_more(tmp_path: Path) -> None:
+    line = "x: {right: x, owner: left, lookup: {table: units, by: [home.land, dept], keys: [country, department]}}"
+
+    lens = compiled(tmp_path, line).rule("x").left
+
+    assert lens
+    assert lens.read({"home": {"land": "DE"}, "dept": "IT"}, NOON) == "EDV"
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "{table: units}",
+        "{table: units, by: [country]}",
+        "{table: units, by: [country, department], keys: [country]}",
+        "{table: units, by: [country, department], value: name}",
+        "{table: units, by: [home.land, department]}",
+    ],
+)
+def test_a_lookup_that_leaves_a_column_open_is_refused(tmp_path: Path, lookup: str) -> None:
+    assert code(tmp_path, f"x: {{right: x, owner: left, lookup: {lookup}}}") == ["table"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{left: x, right: x, merge: set}",
+        "{left: x, right: x, fill: true}",
+        "{left: x, right: x, wins: min}",
+        "{left: x, right: x, first: newest}",
+        "{left: x, right: x, transform: slug}",
+        "{left: x, right: x, order: [a, b]}",
+        "{left: x, right: x, generate: {password: 24}}",
+        "{left: x, right: x, ref: {sync: people}}",
+    ],
+)
+def test_what_comes_later_is_refused_and_never_ignored(tmp_path: Path, line: str) -> None:
+    assert code(tmp_path, f"x: {line}") == ["not-yet"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "collections: {}",
+        "end: {when: x}",
+        "urgent: x",
+        "notify: {}",
+        "cases: {merged: follow}",
+        "guards: {expect: []}",
+        "guards: {values: {}}",
+        "guards: {deletes: {per_day: 5}}",
+    ],
+)
+def test_parts_of_a_sync_that_come_later_are_refused_too(tmp_path: Path, line: str) -> None:
+    assert code(tmp_path, more=f"{line}\n") == ["not-yet"]
+
+
+def test_a_secret_field_leaves_nothing_in_the_audit_log(tmp_path: Path) -> None:
+    assert field(tmp_path, "{left: x, right: x, secret: true}").audit == "none"
+    assert field(tmp_path / "a", "{left: x, right: x}").audit == "value"
+    assert code(tmp_path / "b", "x: {left: x, right: x, secret: true, audit: value}") == ["contradiction"]
+
+
+def test_writing_an_object_and_a_place_inside_it_is_writing_one_place(tmp_path: Path) -> None:
+    assert code(tmp_path, "a: {left: a, right: address}", "b: {left: b, right: address.zip}") == ["two-writers"]
+    assert code(tmp_path / "b", "a: {left: a, right: address.zip}", "b: {left: b, right: address}") == ["two-writers"]
+    assert code(tmp_path / "c", "a: {left: a, right: address.city}", "b: {left: b, right: address.zip}") == []
+
+
+def test_selectors_of_one_list_are_different_places(tmp_path: Path) -> None:
+    work = "a: {left: a, right: 'emails[kind=work].value'}"
+
+    assert code(tmp_path, work, "b: {left: b, right: 'emails[kind=home].value'}") == []
+    assert code(tmp_path / "b", work, "b: {left: b, right: 'emails[kind=work].value'}") == ["two-writers"]
+
+
+def test_reading_a_place_that_another_field_writes_is_no_fault(tmp_path: Path) -> None:
+    assert code(tmp_path, "a: {left: a, right: x, owner: left}", "b: {left: b, right: x, owner: right}") == []
