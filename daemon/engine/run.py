@@ -208,7 +208,7 @@ def _report(
     problems: Sequence[str] = (),
 ) -> Report:
     held = {id(decision): kind for decision, kind in verdict.held}
-    blind = [told for side, sight in sights.items() for told in context.views[side].blind_paths(sight.count)]
+    blind = [told for view in context.views.values() for told in view.blind_paths()] if adopting(context) else []
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
     told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire")]

@@ -28,7 +28,7 @@ class View:
         self._emptiness = capabilities.empty
         self.mapped = 0
         """Records that were mapped in this run."""
-        self._absent = {rule.name: 0 for rule, _ in self._lenses}
+        self._empty = {rule.name: 0 for rule, _ in self._lenses}
 
     def seen(self, record: Record) -> bytes:
         """The digest over all raw inputs: the fast path, once per record of every listing."""
@@ -62,19 +62,17 @@ class View:
                 faults[rule.name] = str(fault)
         self.mapped += 1
         for name, value in values.items():
-            if value is ABSENT and name not in faults:
-                self._absent[name] += 1
+            if (value is None or value is ABSENT) and name not in faults:
+                self._empty[name] += 1
         return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults))
 
-    def blind_paths(self, listed: int) -> list[str]:
-        """Problems of paths that matched nothing, if enough of the *listed* records were mapped to tell."""
-        if not self.mapped or self.mapped * 2 < listed:
-            return []
+    def blind_paths(self) -> list[str]:
+        """What to look at again where a path found nothing in any record. For the first plan, where all are mapped."""
         return [
-            f"{rule.name}: `{lens.text}` matched nothing in any of {self.mapped} records of {self.end.system}."
-            f"{self.end.entity}; correct the path, or say `empty: omitted` if the system leaves empty fields out"
+            f"{rule.name}: `{lens.text}` is empty in all {self.mapped} records of {self.end.system}.{self.end.entity};"
+            " is the path right?"
             for rule, lens in self._lenses
-            if self._absent[rule.name] == self.mapped
+            if self.mapped and self._empty[rule.name] == self.mapped
         ]
 
     def half(self, item: Item, agreed: dict[str, bytes], sent: dict[str, bytes], *, seen: bool = True) -> Half:

@@ -1,4 +1,4 @@
-"""This is where systems get their bad days: a driver around a driver that loses answers, refuses, rewrites and stalls."""
+"""This is where systems get their bad days: a driver around a driver that loses answers, refuses and rewrites."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -10,7 +10,7 @@ from connectors.base import Write
 from daemon.engine.report import Report
 from tests.engine import quirks
 from tests.engine.quirks import Quirky
-from tests.engine.world import World, people_sync, person
+from tests.engine.world import World, people_sync, person, rule
 
 
 class QuirkyWorld(World):
@@ -295,8 +295,6 @@ def test_a_driver_that_breaks_leaves_the_write_unknown_not_forgotten(world: Quir
 
 
 def test_a_path_that_matches_nothing_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
-    from tests.engine.world import rule
-
     rules = (rule("number", owner="left"), rule("phone", right="fone", wins="left"))
     sync = people_sync(rules=rules, match_on=people_sync().match_on[:1])
     world = World(tmp_path, left={"L1": person(1)}, right={"R1": person(1)}, sync=sync)
@@ -304,5 +302,5 @@ def test_a_path_that_matches_nothing_is_told_and_the_rest_goes_on(tmp_path: Path
     report = world.adopted()
 
     assert report.state == "done"
-    assert "phone: `fone` matched nothing in any of 1 records of crm.person" in report.problems[0]
+    assert "phone: `fone` is empty in all 1 records of crm.person; is the path right?" in report.problems[0]
     world.close()
