@@ -1,5 +1,6 @@
 """This is where tests get configuration folders: the good one of tests/config/good, and single faults put into it."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,7 +37,10 @@ def problems(folder: Path) -> tuple[str, ...]:
 
 @dataclass
 class Case:
-    """One fault: `@ file`, `- old` and `+ new` say how it is made, the lines after `=` what must be said."""
+    """One fault: `@ file`, `- old` and `+ new` say how it is made, the lines after `=` what must be said.
+
+    Three dots stand for anything: the lists of drivers and definitions grow.
+    """
 
     title: str
     edits: list[tuple[str, list[str], list[str]]] = field(default_factory=list)
@@ -46,6 +50,11 @@ class Case:
         """Puts the fault into *folder*."""
         for file, old, new in self.edits:
             change(folder, file, "\n".join(old), "\n".join(new))
+
+    def says(self, told: str) -> bool:
+        """Whether *told* is the text that was expected."""
+        pattern = ".*".join(re.escape(part) for part in "\n".join(self.expected).split("..."))
+        return re.fullmatch(pattern, told) is not None
 
 
 def cases() -> Iterator[Case]:

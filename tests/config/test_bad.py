@@ -16,7 +16,7 @@ def test_a_fault_is_told_with_its_place_and_its_remedy(case: Case, tmp_path: Pat
     case.apply(folder)
 
     told = "\n".join(problems(folder))
-    assert told == "\n".join(case.expected)
+    assert case.says(told), told
     assert "hunter2" not in told
 
 
