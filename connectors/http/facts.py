@@ -66,17 +66,17 @@ class System(SystemFacts):
 
 
 class VersionRule(Facts):
-    """Where a record's version stands. Exactly one place."""
+    """Where a record's version stands. Both places only where they hold the same text, as SCIM promises."""
 
     path: str | None = None
     """A path in the record."""
     header: str | None = None
-    """A header of the answer to `get` and to writes, usually ETag. Records of a list have no version then."""
+    """A header of the answer to `get` and to writes, usually ETag. Alone, it leaves records of a list without one."""
 
     @model_validator(mode="after")
-    def _one_place(self) -> "VersionRule":
-        if (self.path is None) == (self.header is None):
-            raise ValueError("version names either path or header")
+    def _some_place(self) -> "VersionRule":
+        if self.path is None and self.header is None:
+            raise ValueError("version names path or header")
         return self
 
     @field_validator("path")

@@ -50,11 +50,10 @@ class Shape:
         """The version in the record or in the answer's headers; None where neither says."""
         if self._version is None:
             return None
-        if self._version.header is not None:
-            return headers.get(self._version.header.lower()) or None
-        assert self._version_path is not None
-        found = paths.read(raw or {}, self._version_path)
-        return None if found is None or found is ABSENT else as_text(found)
+        found = paths.read(raw or {}, self._version_path) if self._version_path else None
+        if found is not None and found is not ABSENT:
+            return as_text(found)
+        return headers.get(self._version.header.lower()) if self._version.header else None
 
     def record(self, raw: Any, where: str, headers: Mapping[str, str], fields: "Wanted") -> Record:
         """One record of an answer. *headers* only where the answer is about this record alone."""
