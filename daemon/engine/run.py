@@ -59,7 +59,7 @@ def _run(context: Context) -> Report:
     sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
     if harm := shrunken(context, sights):
         return _report(context, "held", sights, [], Verdict((), (), ()), problems=harm)
-    decisions = make_plan(context, sights, busy)
+    decisions = _decide(context, sights, busy)
     verdict = judge(context, decisions)
     _testify_trips(context, verdict)
     progress = apply(context, chosen(context, verdict.passed))
@@ -71,8 +71,17 @@ def _run(context: Context) -> Report:
 def _plan_only(context: Context) -> Report:
     sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
     harm = shrunken(context, sights)
-    decisions = chosen(context, make_plan(context, sights, open_pairs(context)))
+    decisions = chosen(context, _decide(context, sights, open_pairs(context)))
     return _report(context, "planned", sights, decisions, judge(context, decisions), problems=harm)
+
+
+def _decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]) -> list[Decision]:
+    decisions = make_plan(context, sights, busy)
+    if adopting(context):  # everything was mapped: a path that found nothing stands out
+        for view in context.views.values():
+            for problem in view.blind_paths():
+                context.say(problem)
+    return decisions
 
 
 def needs_full(context: Context) -> bool:
@@ -208,7 +217,6 @@ def _report(
     problems: Sequence[str] = (),
 ) -> Report:
     held = {id(decision): kind for decision, kind in verdict.held}
-    blind = [told for view in context.views.values() for told in view.blind_paths()] if adopting(context) else []
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
     told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire")]
@@ -219,7 +227,7 @@ def _report(
         counts=counts(decisions) | read | done,
         lines=tuple(line(context.sync, d, guard=held.get(id(d))) for d in told),
         guards=tuple(_trip(context.sync, trip) for trip in verdict.trips),
-        problems=(*context.problems, *problems, *blind),
+        problems=(*context.problems, *problems),
     )
 
 
