@@ -8,11 +8,12 @@ from pathlib import Path
 from types import FrameType
 
 from daemon.admin.operations import Answer, Operations
+from daemon.config.models import LogConfig
 from daemon.engine.report import Request
 from daemon.errors import NoSuch
 from daemon.service import clock
 from daemon.service.generation import Generation
-from daemon.service.logs import Redactor
+from daemon.service.logs import Redactor, set_up
 from daemon.service.operations import Job, ServiceOperations, run_job
 from daemon.service.runtime import Runtime, start
 from daemon.service.status import describe
@@ -26,6 +27,7 @@ def open(folder: Path, env: Mapping[str, str]) -> Iterator[Operations]:
     that holds the state folder, ConfigError, StoreError or AuditError.
     """
     redactor = Redactor()
+    set_up(LogConfig(level="warning"), redactor, env)
     with start(folder, env, "run", redactor=redactor) as (runtime, generation), _stop_signals() as stop:
         try:
             yield ServiceOperations(runtime, _OneAtATime(runtime, generation, stop))

@@ -17,12 +17,13 @@ import structlog
 
 from daemon.admin.operations import Answer
 from daemon.engine.report import Request
-from daemon.errors import AuditError, Busy, ConfigError, TallystickError
-from daemon.service import clock, logs
+from daemon.errors import AuditError, Busy, TallystickError
+from daemon.service import clock
 from daemon.service.generation import Generation
 from daemon.service.notify import Notifier
 from daemon.service.operations import Job, run_job
-from daemon.service.reload import Prepared, prepare
+from daemon.service.reload import Prepared
+from daemon.service.reloads import Reloads
 from daemon.service.runtime import Runtime
 from daemon.service.schedule import Scheduler
 from daemon.service.signals import Word
@@ -45,7 +46,7 @@ DEADLINE: Final = 30.0
 STOPPING: Final = "the daemon is stopping; the work goes on after its next start"
 
 T = TypeVar("T")
-Action: TypeAlias = Callable[[], None]
+Action: TypeAlias = Callable[[], object]
 
 
 class Loop:
@@ -55,17 +56,14 @@ class Loop:
         self.runtime = runtime
         self.generation = generation
         self.state: State = "starting"
-        self.refused: tuple[str, ...] = ()
-        self.refused_at: float | None = None
+        self.notifier = notifier
         self.table = Table(self._launch)
+        self.reloads = Reloads(self)
         self.abandoned = False
         """Runs were still at work when the loop ended."""
-        self._notifier = notifier
         self._inbox: SimpleQueue[Action] = SimpleQueue()
         self._stop = threading.Event()
         self._give_up: float | None = None
-        self._reloads: list[tuple[str, Future[Prepared]]] = []
-        self._reloading = False
         self._open: set[Future[Any]] = set()
         self._ended = False
         self._guard = threading.Lock()
@@ -107,7 +105,7 @@ class Loop:
 
     def hear(self, word: Word) -> None:
         """A signal's word."""
-        self.post(self.stop if word == "stop" else self._reload_by_signal)
+        self.post(self.stop if word == "stop" else lambda: self.reloads.ask("signal"))
 
     # The loop itself
 
@@ -119,7 +117,7 @@ class Loop:
         try:
             self._follow()
             self.state = "running"
-            self._notifier.ready(self.headline())
+            self.notifier.ready(self.headline())
             log.info("ready", generation=self.generation.number, syncs=len(self.generation.config.syncs))
             self._turn_until_drained()
         finally:
@@ -135,7 +133,7 @@ class Loop:
         self.state = "draining"
         self._give_up = now + DRAIN
         self._stop.set()
-        self._notifier.stopping("stopping; runs end at their next batch")
+        self.notifier.stopping("stopping; runs end at their next batch")
         log.info("stopping", at_work=self.table.doing)
         self.table.refuse_all(Busy(STOPPING))
 
@@ -158,25 +156,11 @@ class Loop:
             generation.retire()
             log.info("retired", generation=generation.number)
 
-    def reload(self, actor: str) -> "Future[Prepared]":
-        """Reads the files anew, beside the loop. What is asked for meanwhile is merged into one reload after this."""
-        future: Future[Prepared] = Future()
-        self._reloads.append((actor, future))
-        if not self._reloading:
-            self._begin_reload()
-        return future
-
-    def _reload_by_signal(self) -> None:
-        self.reload("signal")
-
     def headline(self) -> str:
         """The daemon in one line."""
         config = self.generation.config
         line = f"generation {self.generation.number}: {len(config.syncs)} syncs, {len(config.systems)} systems"
-        if self.refused:
-            first = self.refused[0].splitlines()[0]
-            line += f"; reload refused {clock.as_text(self.refused_at)}: {len(self.refused)} problems ({first[:120]})"
-        return line
+        return line + self.reloads.headline()
 
     def _turn_until_drained(self) -> None:
         while not (self.state == "draining" and (self.table.idle or self._out_of_patience())):
@@ -199,7 +183,7 @@ class Loop:
             self.runtime.remember_audit()
         self._heed_the_clock()
         if now - self._beat < STALE:
-            self._notifier.alive()
+            self.notifier.alive()
 
     def _heed_the_clock(self) -> None:
         step = clock.now() - clock.monotonic() - self._offset
@@ -253,59 +237,11 @@ class Loop:
         self.unpin(task.generation)
         answer()
 
-    def _begin_reload(self) -> None:
-        asked, self._reloads = self._reloads, []
-        self._reloading = True
-        if self.state == "running":
-            self.state = "reloading"
-        self._notifier.reloading()
-        running = self.pin()
-        threading.Thread(target=self._prepare, args=(asked, running), name="reload", daemon=True).start()
-
-    def _prepare(self, asked: "list[tuple[str, Future[Prepared]]]", running: Generation) -> None:
-        """Reads and builds, in its own thread: a large configuration must not stop the loop."""
-        try:
-            prepared = prepare(self.runtime, running)
-        except ConfigError as error:
-            problems = error.problems
-            self.post(lambda: self._finish_reload(asked, running, problems))
-        except Exception as error:
-            log.exception("reload broke")
-            text = f"{type(error).__name__}: {error}"
-            self.post(lambda: self._finish_reload(asked, running, (text,)))
-        else:
-            self.post(lambda: self._finish_reload(asked, running, prepared))
-
-    def _finish_reload(
-        self,
-        asked: "list[tuple[str, Future[Prepared]]]",
-        running: Generation,
-        found: "Prepared | tuple[str, ...]",
-    ) -> None:
-        actor = asked[0][0]
-        outcome = self._take_over(found, actor) if isinstance(found, Prepared) else found
-        self.unpin(running)
-        if isinstance(outcome, tuple):
-            self._refuse(outcome, actor)
-        else:
-            self.refused, self.refused_at = (), None
-        for _, future in asked:
-            if isinstance(outcome, tuple):
-                future.set_exception(ConfigError(outcome))
-            else:
-                future.set_result(outcome)
-        self._reloading = False
-        if self.state == "reloading":
-            self.state = "running"
-        self._notifier.ready(self.headline())
-        if self._reloads:
-            self._begin_reload()
-
-    def _take_over(self, prepared: Prepared, actor: str) -> "Prepared | tuple[str, ...]":
-        """Swaps the generation, once the audit log knows. The problems, where it cannot be told."""
+    def take_over(self, prepared: Prepared, actor: str) -> None:
+        """Swaps the generation, once the audit log knows. Raises AuditError, and then nothing has changed."""
         fresh, old = prepared.generation, self.generation
         if fresh is None:
-            return prepared
+            return
         try:
             self.runtime.testify(
                 "config.applied",
@@ -315,22 +251,13 @@ class Loop:
                 before=old.config.digest,
                 changes=list(prepared.changes),
             )
-        except AuditError as error:
+        except AuditError:
             fresh.retire()
-            return (str(error),)
+            raise
         self.generation = fresh
         self._follow()
-        logs.set_up(fresh.config.daemon.log, self.runtime.redactor, self.runtime.env)
-        log.info("config applied", generation=fresh.number, changes=list(prepared.changes), actor=actor)
         if not old.pins:
             old.retire()
-        return prepared
-
-    def _refuse(self, problems: tuple[str, ...], actor: str) -> None:
-        self.refused, self.refused_at = problems, clock.now()
-        log.error("config refused", generation=self.generation.number, problems=list(problems), actor=actor)
-        with suppress(AuditError):  # said already, when it stopped
-            self.runtime.testify("config.refused", actor=actor, problems=list(problems[:20]))
 
     def _follow(self) -> None:
         assert self._scheduler

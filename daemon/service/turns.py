@@ -53,7 +53,7 @@ class LoopTurns:
 
     def reload(self, *, actor: str) -> Answer:
         """See Turns. A refused reload is an answer, not an error: the old configuration goes on."""
-        future: Future[Prepared] = self._loop.ask(lambda: self._loop.reload(actor))
+        future: Future[Prepared] = self._loop.ask(lambda: self._loop.reloads.ask(actor))
         try:
             prepared = self._loop.wait(future, RELOAD)
         except ConfigError as error:
@@ -69,7 +69,7 @@ class LoopTurns:
         """See Turns."""
         loop = self._loop
         generation, state, doing, refused, refused_at = loop.ask(
-            lambda: (loop.generation, loop.state, loop.table.doing, loop.refused, loop.refused_at)
+            lambda: (loop.generation, loop.state, loop.table.doing, loop.reloads.refused, loop.reloads.refused_at)
         )
         now = clock.now()
         soon = {name: next(upcoming(sync.schedule, name, now), None) for name, sync in generation.config.syncs.items()}
