@@ -6,7 +6,17 @@ from dataclasses import dataclass
 _SECRET_KEY = re.compile(r"(?i)(?:pass(?:wor[dt]|wd|phrase)?|pwd|token|secret|apikey|api_key|private_key|access_key)\Z")
 _KEY_AND_VALUE = re.compile(r"""(?P<key>[\w-]+)["']?\s*:\s+(?P<value>[^\s{|>*&].*)""")
 _FLOW_VALUE = re.compile(r""""(?:[^"\\]|\\.)*"?|'[^']*'?|\[[^\]]*\]?|[^,}]*""")
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _SHOWN = 160  # characters of a source line that a problem shows
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place to point at, counted from 1."""
+
+    line: int
+    column: int
+    width: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,19 @@ class YamlError(Exception):
     def __init__(self, problems: tuple[Problem, ...] | list[Problem]) -> None:
         super().__init__("\n".join(problem.render() for problem in problems))
         self.problems = tuple(problems)
+
+
+def split_lines(text: str) -> list[str]:
+    """*text* line by line, as YAML counts lines."""
+    return _BREAK.split(text)
+
+
+def problem_at(file: str, text: str, mark: Mark, code: str, message: str, help: str | None = None) -> Problem:
+    """A problem at *mark* of a file, with its source line."""
+    lines = split_lines(text)
+    source = lines[mark.line - 1] if mark.line <= len(lines) else ""
+    shown = blacken(source.replace("\t", " ").rstrip())
+    return Problem(file, mark.line, mark.column, code, message, help, shown, mark.width)
 
 
 def names_a_secret(key: str) -> bool:
