@@ -1,6 +1,9 @@
 """This is where callers at the same time come to share a batch: whoever has the turn writes what has gathered.
 
-There is no timer. The next batch is whatever arrived while the former one was being synced.
+There is no timer. The next batch is whatever arrived while the former one was being synced. A caller that finds the
+turn taken sleeps; who gives the turn back wakes those whose entries are durable, and the first of those who still
+wait. A caller lines up before it looks for the turn, and the turn is given back before the line is looked at, so
+nobody is forgotten.
 """
 
 import threading
@@ -17,8 +20,12 @@ BATCH_BYTES: Final = 1024 * 1024
 
 @dataclass(slots=True)
 class Ticket:
-    """Some entries of one caller, waiting for their batch. *first* is their sequence once they are durable."""
+    """Some entries of one call, waiting for their batch. *first* is their sequence once they are durable.
 
+    *awake* is shared by the tickets of a call.
+    """
+
+    awake: threading.Event
     texts: list[Text]
     size: int
     first: int | None = None
@@ -49,15 +56,29 @@ class Waiting:
                 batch.append(self._tickets.popleft())
         return batch
 
+    def put_back(self, batch: Sequence[Ticket]) -> None:
+        """Puts a batch that failed before those who wait."""
+        with self._lock:
+            self._tickets.extendleft(reversed(batch))
+
+    def wake_next(self, *, everyone: bool) -> None:
+        """Wakes the first who waits, so that it takes the turn; or *everyone*, to hear that there will be none."""
+        with self._lock:
+            if self._tickets:
+                self._tickets[0].awake.set()
+            while everyone and self._tickets:
+                self._tickets.popleft().awake.set()
+
 
 def make_tickets(entries: Sequence[Entry]) -> list[Ticket]:
     """The entries of a call as texts, in portions of at most a batch. A text larger than that goes alone."""
     tickets: list[Ticket] = []
+    awake = threading.Event()
     for text in map(encode_entry, entries):
         size = len(text.json)
         last = tickets[-1] if tickets else None
         if last is None or len(last.texts) >= BATCH_ENTRIES or last.size + size > BATCH_BYTES:
-            tickets.append(Ticket([text], size))
+            tickets.append(Ticket(awake, [text], size))
         else:
             last.texts.append(text)
             last.size += size

@@ -142,7 +142,7 @@ class AuditLog:
     @property
     def head(self) -> Head:
         """Where the log ends: what is durable, and nothing else."""
-        with self._turn:
+        with self._my_turn():
             return self._chain.head()
 
     @property
@@ -161,27 +161,32 @@ class AuditLog:
         Callers at the same time share a batch and its sync. The order within a call is kept; entries of other calls,
         checkpoints and a new segment may come between. Raises AuditError if it is not certain that all are durable.
         """
-        if self._failed:
-            raise AuditError(self._failed_text())
         tickets = make_tickets(entries)
         if not tickets:
             return self._chain.size
         self._waiting.add(tickets)
-        while tickets[-1].first is None:
-            with self._turn:
-                if tickets[-1].first is None:
-                    self._write_waiting(tickets[-1])
+        mine = tickets[-1]
+        while mine.first is None:
+            if self._failed:
+                raise AuditError(self._failed_text())
+            if self._turn.acquire(blocking=False):
+                with self._taken():
+                    if mine.first is None:
+                        self._write_waiting(mine)
+            else:
+                mine.awake.wait()
+                mine.awake.clear()
         assert tickets[0].first is not None
         return tickets[0].first
 
     def checkpoint(self) -> None:
         """Signs the log as it is. Raises AuditError if that cannot be made durable."""
-        with self._turn, self._guarded():
+        with self._my_turn(), self._guarded():
             self._checkpoint(self._clock())
 
     def tick(self) -> None:
         """Does what is due: called about once a second. Raises AuditError once, when the log fails by it."""
-        with self._turn:
+        with self._my_turn():
             if self._failed:
                 return
             now = self._clock()
@@ -194,7 +199,7 @@ class AuditLog:
 
     def close(self) -> None:
         """Seals and ends the log and gives the lock back. Idempotent; a failed log is left as it is for recovery."""
-        with self._turn:
+        with self._my_turn():
             if self._lock < 0:
                 return
             try:
@@ -224,7 +229,11 @@ class AuditLog:
 
     def _write_batch(self, batch: list[Ticket], now: float) -> None:
         texts = [text for ticket in batch for text in ticket.texts]
-        firsts = self._writer.write_entries(texts, _micro(now))
+        try:
+            firsts = self._writer.write_entries(texts, _micro(now))
+        except BaseException:
+            self._waiting.put_back(batch)  # to be woken with all others, once it is said that the log failed
+            raise
         self._chain = self._writer.chain
         self._intent = max(self._intent, *(text.intent for text in texts))
         if self._pending_since is None:
@@ -232,6 +241,7 @@ class AuditLog:
         at = 0
         for ticket in batch:
             ticket.first = firsts[at]
+            ticket.awake.set()
             at += len(ticket.texts)
 
     def _begin(self, reason: Reason, before: Previous | None, cuts: tuple[Cut, ...]) -> None:
@@ -293,6 +303,22 @@ class AuditLog:
         replace_file(self.folder / "checkpoint", self._note, mode=0o644)
         self._remembered_at = now
         self._remembered_size = chain.size
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        """Waits for the turn and gives it back."""
+        self._turn.acquire()
+        with self._taken():
+            yield
+
+    @contextmanager
+    def _taken(self) -> Iterator[None]:
+        """Gives the turn back, and wakes who goes on; once the log failed, all who wait."""
+        try:
+            yield
+        finally:
+            self._turn.release()
+            self._waiting.wake_next(everyone=self._failed is not None)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

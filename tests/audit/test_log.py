@@ -154,12 +154,15 @@ def test_many_threads_share_batches_and_lose_nothing(folder: Path, keys: Keys, c
 
     def sync(fd: int) -> None:
         syncs.append(fd)
-        os.fdatasync(fd)
+        time.sleep(0.002)  # long enough for others to line up
 
     log = reopen(folder, keys, clock, sync=sync)
     acknowledged: dict[int, tuple[int, int]] = {}
 
+    together = threading.Barrier(16)
+
     def produce(thread: int) -> None:
+        together.wait()
         for number in range(25):
             acknowledged[log.append([Entry({"thread": thread, "number": number})])] = (thread, number)
 
@@ -295,31 +298,61 @@ def test_a_failed_sync_is_never_tried_again(folder: Path, keys: Keys, clock: Clo
 
 def test_every_waiting_caller_hears_of_the_failure(folder: Path, keys: Keys, clock: Clock) -> None:
     begin(folder, keys)
-    gate = threading.Event()
+    for _ in range(20):
+        broken = threading.Event()
 
-    def sync(fd: int) -> None:
-        if gate.wait(0.2):
-            raise OSError(errno.ENOSPC, "No space left on device")
+        def sync(fd: int, broken: threading.Event = broken) -> None:
+            time.sleep(0.0005)
+            if broken.is_set():
+                raise OSError(errno.ENOSPC, "No space left on device")
 
-    log = reopen(folder, keys, clock, sync=sync)
-    outcomes: list[str] = []
+        log = reopen(folder, keys, clock, sync=sync)
+        refused: list[str] = []
+
+        def produce(log: AuditLog = log, refused: list[str] = refused) -> None:
+            try:
+                while True:
+                    log.append(entries(1))
+            except AuditError as error:
+                refused.append(str(error))
+
+        threads = [threading.Thread(target=produce, daemon=True) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.005)
+        broken.set()
+        for thread in threads:
+            thread.join(10)
+        log.close()
+
+        assert len(refused) == 12
+        assert all("No space left" in text for text in refused)
+
+
+def test_closing_sends_every_waiting_caller_home(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock, sync=lambda _: time.sleep(0.0005))
+    acknowledged: list[int] = []
+    refused: list[str] = []
 
     def produce() -> None:
         try:
-            log.append(entries(1))
-            outcomes.append("durable")
-        except AuditError:
-            outcomes.append("refused")
+            while True:
+                acknowledged.append(log.append(entries(1)))
+        except AuditError as error:
+            refused.append(str(error))
 
-    gate.set()
-    threads = [threading.Thread(target=produce) for _ in range(8)]
+    threads = [threading.Thread(target=produce, daemon=True) for _ in range(12)]
     for thread in threads:
         thread.start()
+    time.sleep(0.05)
+    log.close()
     for thread in threads:
         thread.join(10)
-    log.close()
 
-    assert outcomes == ["refused"] * 8
+    assert len(refused) == 12
+    assert sorted(acknowledged) == [entry.seq for entry in read_entries(folder, keys)]
+    assert verified(folder).code == 0
 
 
 def test_a_file_that_somebody_cut_under_us_stops_the_log(folder: Path, keys: Keys, clock: Clock) -> None:

@@ -106,7 +106,9 @@ def test_removed_repeated_and_swapped_frames_are_found(log: Path) -> None:
 def test_a_missing_segment_is_found(log: Path, which: int, code: int) -> None:
     segment_path(log, list_segments(log)[which]).unlink()
 
-    assert verified(log).code == code
+    verdict = verified(log)
+    assert verdict.code == code
+    assert ("the segment is missing" in verdict.problems[0]) == (code == 1)
 
 
 def _rechain(log: Path, keys: Keys, edit: int) -> None:
@@ -237,10 +239,14 @@ def test_a_fork_from_the_same_beginning_is_refused(folder: Path, keys: Keys, clo
         log = reopen(place, keys, clock)
         log.append(entries(2, tag=tag))
         log.close()
-    for name in ("state", "checkpoint"):
+    for name in ("checkpoint", "state"):
+        own = (fork / name).read_bytes()
         put(fork / name, (folder / name).read_bytes())
+        assert verified(fork).code == 1
+        assert f"the file `{name}`" in verified(fork).problems[0]
+        put(fork / name, own)
+    put(fork / "state", (folder / "state").read_bytes())
 
-    assert verified(fork).code == 1
     with pytest.raises(AuditError, match="another log of this size"):
         reopen(fork, keys, clock)
 
@@ -264,6 +270,20 @@ def test_entries_that_stay_unsealed_are_told(folder: Path, keys: Keys, clock: Cl
     late = verified(folder, now=START + 60)
     assert late.code == 2
     assert late.problems == ("unsealed: 3 entries, the first 60 s old; starting the daemon seals them",)
+
+
+def test_a_torn_tail_is_no_fault_while_it_is_young(log: Path) -> None:
+    path = newest(log)
+    put(path, path.read_bytes()[:-10])
+    (log / "state").unlink()
+    written = path.stat().st_mtime
+
+    young, old = (verified(log, expect_size=0, now=written + age) for age in (1, 60))
+
+    assert (young.code, young.problems) == (0, ())
+    assert young.torn == old.torn > 0
+    assert old.code == 2
+    assert "unfinished write" in old.problems[0]
 
 
 def test_entries_chained_on_by_someone_without_the_key_stay_unsealed(log: Path, keys: Keys) -> None:
@@ -331,6 +351,9 @@ def test_a_giant_a_link_and_a_pipe_are_refused_quickly(log: Path, tmp_path: Path
 
 
 def test_a_lost_or_broken_memory_is_told_and_does_not_stop_a_start(log: Path, keys: Keys, clock: Clock) -> None:
+    state = (log / "state").read_bytes()
+    put(log / "state", state.replace(b'"segment":3', b'"segment":2'))
+    assert "checksum is wrong" in verified(log).problems[0]
     put(log / "state", b"")
     put(log / "checkpoint", b"nonsense")
 
