@@ -136,11 +136,15 @@ class HttpClient:
         """The answer to one request; nothing is repeated and no redirect is followed.
 
         *target* is a path below the base URL, already quoted, or an absolute URL of the same origin.
-        Raises NotReached, Untrusted, AnswerLost or BadAnswer, and ValueError for a header that cannot be sent.
+        Raises NotReached, Untrusted, AnswerLost or BadAnswer, and ValueError for an address or header that HTTP has no
+        way to write.
         """
-        url = self._url(target)
+        try:
+            url = self._url(target)
+            request = self._request(method, url, params, headers or {}, body)
+        except httpx.InvalidURL as e:
+            raise ValueError(f"{self.system}: the request's address cannot be written: {e}") from None
         place = url.raw_path.partition(b"?")[0].decode("ascii")
-        request = self._request(method, url, params, headers or {}, body)
         with exchange(self._patience.total) as current:
             return self._exchange(request, place, current)
 
@@ -279,9 +283,12 @@ class _Lazy(httpx.BaseTransport):
 
 
 def _http_url(text: str) -> httpx.URL:
-    url = httpx.URL(text)
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise ValueError("base_url is not an address") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"'{text}' is not an http or https address")
+        raise ValueError("base_url is not an http or https address")
     if url.userinfo or url.query or url.fragment:
         raise ValueError("a base URL holds no password, query or fragment; use auth: and query:")
     return url

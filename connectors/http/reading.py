@@ -13,7 +13,7 @@ from connectors.http.paging import Answer, Step, Turn, turn_pages
 from connectors.http.records import Shape, Wanted, highest
 from connectors.http.requester import Requester, for_read
 from connectors.http.select import pick
-from connectors.http.templates import Unfit, names_in
+from connectors.http.templates import names_in
 from connectors.http.verdict import Judge, as_error, raise_for
 
 
@@ -128,7 +128,7 @@ class Reader:
     def _fetch(self, listing: Listing, values: Mapping[str, Any], query: Mapping[str, Any], step: Step) -> Answer:
         try:
             verdict = self._requester.ask(listing, self._judge, values, repeatable=True, query=query, step=step)
-        except Unfit as e:
+        except ValueError as e:
             raise for_read(self._requester, self._name, e) from None
         raise_for(verdict)
         response = verdict.response
@@ -190,7 +190,7 @@ class Reader:
         query = _selected(getting.select, wanted)
         try:
             verdict = self._requester.ask(getting, self._judge, {"ids": list(ids)}, repeatable=True, query=query)
-        except Unfit as e:
+        except ValueError as e:
             raise for_read(self._requester, self._name, e) from None
         if not verdict.fine:
             raise as_error(verdict)

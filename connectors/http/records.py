@@ -14,6 +14,8 @@ from connectors.http.facts import CursorFacts, Entity, VersionRule
 from connectors.http.templates import as_text
 from connectors.paths import ABSENT, Path
 
+_parts = msgspec.json.Decoder(list[Any], float_hook=Decimal)
+
 
 class Shape:
     """How the records of one entity are read. *where* arguments name system and place for errors."""
@@ -39,7 +41,7 @@ class Shape:
         if not self._composite:
             return {"id": id}
         try:
-            parts = msgspec.json.decode(id, type=list[str | int | Decimal])
+            parts = _parts.decode(id)
         except msgspec.MsgspecError:
             parts = []
         if len(parts) != len(self._id):

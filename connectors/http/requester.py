@@ -75,7 +75,7 @@ class Requester:
         )
 
 
-def for_read(requester: Requester, entity: str, error: Unfit) -> Permanent:
+def for_read(requester: Requester, entity: str, error: ValueError) -> Permanent:
     """What a read raises for values that do not fit into its request."""
     return Permanent(f"{requester.system} {entity}: {error}")
 

@@ -4,6 +4,7 @@ httpx's own timeouts are per read, so a server that sends one byte a second hold
 not tell whether a byte left. Both facts live here, at the socket. (httpcore is the engine that httpx itself brings.)
 """
 
+import logging
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,9 @@ from typing import Any
 
 import httpcore
 import httpx
+
+# At DEBUG httpcore writes the headers of every answer into the log: session cookies, links that carry keys, names.
+logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 @dataclass(slots=True)

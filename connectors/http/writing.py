@@ -53,17 +53,17 @@ class Writer:
         if how is None:
             return NotSent(f"{self._place}: the definition has no write.{write.op}", permanent=True)
         try:
-            if isinstance(how, Updating) and how.send == "whole":
-                return self._write_whole(how, write, wanted)
-            return self._send(how, write, write.fields, write.version, wanted)
+            whole = isinstance(how, Updating) and how.send == "whole"
+            sent = self._send_whole(how, write) if whole else self._send(how, write, write.fields, write.version)
         except ValueError as e:  # a value that cannot be put into the request
             return Refused(f"{self._place}: {e}")
+        return self._outcome(how, write, sent, wanted) if isinstance(sent, Verdict) else sent
 
     @property
     def _place(self) -> str:
         return f"{self._requester.system} {self._name}"
 
-    def _write_whole(self, how: Updating, write: Write, wanted: Wanted) -> Outcome:
+    def _send_whole(self, how: Writing, write: Write) -> Verdict | Outcome:
         try:
             seen = self._reader.raw(write.id or "")
         except Temporary as e:
@@ -78,11 +78,9 @@ class Writer:
             case (record, version):
                 if write.version is not None and version != write.version:
                     return Stale(f"{self._place} {write.id}: changed since it was read")
-                return self._send(how, write, _merged(record, write.fields), version, wanted)
+                return self._send(how, write, _merged(record, write.fields), version)
 
-    def _send(
-        self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None, wanted: Wanted
-    ) -> Outcome:
+    def _send(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> Verdict | Outcome:
         values = self._values(how, write, fields, version)
         headers = {}
         if how.precondition is not None and version is not None:
@@ -91,7 +89,7 @@ class Writer:
             headers[how.idempotency.header] = write.key
         ask = self._with_body(how, values)
         try:
-            verdict = self._requester.ask(ask, self._judge, values, repeatable=False, headers=headers)
+            return self._requester.ask(ask, self._judge, values, repeatable=False, headers=headers)
         except NotReached as e:
             return NotSent(str(e), e.retry_after)
         except Untrusted as e:
@@ -100,7 +98,6 @@ class Writer:
             return Lost(str(e))
         except Permanent as e:
             return Refused(str(e))
-        return self._outcome(how, write, verdict, wanted)
 
     def _values(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> dict[str, Any]:
         if isinstance(how, Creating) and how.marker is not None and write.marker is not None:

@@ -31,6 +31,11 @@ def cut(start: int, size: int = 3) -> dict[str, Any]:
     return {"items": PEOPLE[start : start + size], "total": len(PEOPLE), "more": start + size < len(PEOPLE)}
 
 
+def led(start: int) -> dict[str, Any]:
+    more = start + 3 < len(PEOPLE)
+    return cut(start) | {"next": start + 3 if more else None, "link": str(start + 3) if more else ""}
+
+
 STYLES: dict[str, tuple[dict[str, Any], Callable[[Step], Any], int]] = {
     "number until an empty page": ({"number": "page"}, lambda s: cut((s.params["page"] - 1) * 3), 4),
     "number from zero while more": (
@@ -46,18 +51,10 @@ STYLES: dict[str, tuple[dict[str, Any], Callable[[Step], Any], int]] = {
         lambda s: cut(s.params["startIndex"] - 1),
         3,
     ),
-    "cursor in the body": (
-        {"cursor": "next", "param": "after"},
-        lambda s: cut(s.params.get("after", 0)) | {"next": s.params.get("after", 0) + 3 if cut(s.params.get("after", 0))["more"] else None},
-        3,
-    ),
-    "link in the body": (
-        {"link": "next"},
-        lambda s: cut(int((s.url or "u:0")[2:])) | {"next": f"{int((s.url or 'u:0')[2:]) + 3}" if cut(int((s.url or "u:0")[2:]))["more"] else ""},
-        3,
-    ),
+    "cursor in the body": ({"cursor": "next", "param": "after"}, lambda s: led(s.params.get("after", 0)), 3),
+    "link in the body": ({"link": "link"}, lambda s: led(int((s.url or "u:0")[2:])), 3),
     "keyset": ({"keyset": "id", "param": "above"}, lambda s: cut(s.params.get("above", 0)), 4),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("style", STYLES)
