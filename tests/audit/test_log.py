@@ -20,6 +20,7 @@ from daemon.audit.keys import Keys, create_keys
 from daemon.audit.log import AuditLog, init_log
 from daemon.audit.reading import read_entries
 from daemon.audit.segment import list_segments, read_origin, read_segment, segment_path, sidecar_path
+from daemon.audit.state import read_memory
 from daemon.audit.verify import verify_log
 from daemon.audit.walk import SEAL
 from daemon.errors import AuditError, Busy
@@ -294,6 +295,43 @@ def test_a_failed_sync_is_never_tried_again(folder: Path, keys: Keys, clock: Clo
     log.append(entries(1, tag="after"))
     log.close()
     assert verified(folder).code == 0
+
+
+def test_entries_that_are_durable_are_not_denied_for_a_failed_checkpoint(
+    folder: Path, keys: Keys, clock: Clock
+) -> None:
+    begin(folder, keys)
+    left = [1_000]
+
+    def sync(fd: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.EIO, "Input/output error")
+
+    log = reopen(folder, keys, clock, sync=sync)
+    left[0] = 1
+    first = log.append(entries(1024))  # makes a checkpoint due, which fails
+
+    assert log.failed
+    with pytest.raises(AuditError, match="Input/output error"):
+        log.append(entries(1))
+    log.close()
+    assert [entry.seq for entry in read_entries(folder, keys)] == list(range(first, first + 1024))
+
+
+def test_a_tick_remembers_what_was_sealed_in_a_hurry(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append(entries(1024))  # sealed at once, but the files beside the segments were written this very second
+    origin = read_origin(folder)
+    assert read_memory(folder, origin).size < log.head.size
+
+    log.tick()
+
+    state = read_memory(folder, origin).state
+    assert state is not None
+    assert (state.size, state.chain) == (log.head.size, log.head.chain)
+    log.close()
 
 
 def test_every_waiting_caller_hears_of_the_failure(folder: Path, keys: Keys, clock: Clock) -> None:
