@@ -140,7 +140,20 @@ def reader(path: Path) -> Reader:
         case (a,):
             return lambda record: record.get(a, ABSENT)
         case (a, b):
-            return lambda record: _member(record.get(a, ABSENT), b)
+
+            def read_two(record: Mapping[str, Any]) -> Any:
+                inner = record.get(a, ABSENT)
+                return inner.get(b, ABSENT) if type(inner) is dict else _member(inner, b)
+
+            return read_two
+        case (a, b, c):
+
+            def read_three(record: Mapping[str, Any]) -> Any:
+                inner = record.get(a, ABSENT)
+                inner = inner.get(b, ABSENT) if type(inner) is dict else _member(inner, b)
+                return inner.get(c, ABSENT) if type(inner) is dict else _member(inner, c)
+
+            return read_three
         case _:
             return lambda record: read(record, path)
 

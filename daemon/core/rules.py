@@ -158,6 +158,10 @@ class Sync:
     """Digest of everything that maps: fields, types, tables. Another one means one full comparison."""
     fingerprint: str = ""
     """Digest of match keys, direction and scope. Another one holds the next plan."""
+    _by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {rule.name: rule for rule in self.rules})
 
     def end(self, side: Side) -> End:
         """The entity on *side*."""
@@ -165,7 +169,7 @@ class Sync:
 
     def rule(self, name: str) -> Rule:
         """The rule of a shared field; KeyError for any other name."""
-        return next(rule for rule in self.rules if rule.name == name)
+        return self._by_name[name]
 
     def wanted(self, side: Side) -> tuple[str, ...]:
         """Every path that reading *side* needs, without repeats."""

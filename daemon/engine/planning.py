@@ -68,6 +68,9 @@ def _as_look(context: Context, side: Side, answer: object, *, listed: bool = Tru
 def _whole_pairs(
     context: Context, pairs: Mapping[int, Pair], looks: Mapping[int, dict[Side, Look]]
 ) -> Iterator[Decision]:
+    quiet = {key: pair for key, pair in pairs.items() if _nothing_moved(pair, looks[key])}
+    yield from (_confirmed(pair, looks[key]) for key, pair in quiet.items())
+    pairs = {key: pair for key, pair in pairs.items() if key not in quiet}
     _fill(context, pairs, looks)
     rulings = context.store.journal.rulings(context.row.id) if pairs else {}
     for key, pair in pairs.items():
@@ -78,6 +81,25 @@ def _whole_pairs(
         decision = decide_pair(context.sync, pair, left, right, context.notcher.line, rulings=rulings.get(key))
         if not _waits(context, decision):
             yield decision
+
+
+def _nothing_moved(pair: Pair, looks: Mapping[Side, Look]) -> bool:
+    """Whether the sides that were looked at show only what was agreed or sent, so that the others need no request."""
+    if pair.state != "active" or not looks or len(looks) == len(SIDES):
+        return False
+    for side, look in looks.items():
+        half = pair.half(side)
+        if look.presence != "here" or look.item is None or half is None or look.item.faults:
+            return False
+        for name, digest in look.item.digests.items():
+            if digest != half.sent.get(name, half.agreed.get(name)):
+                return False
+    return True
+
+
+def _confirmed(pair: Pair, looks: Mapping[Side, Look]) -> Decision:
+    """Only to be remembered: what we sent is there, or something changed that no field shows."""
+    return Decision(pair, looks.get("left", _UNKNOWN), looks.get("right", _UNKNOWN))
 
 
 def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[Decision]:
