@@ -111,7 +111,8 @@ def seed_crm(crm: Crm, staff: Sequence[Employee]) -> None:
         properties = {"email": mail, "name": f"Freelancer {number + 1}", "type": "freelance"}
         crm.collections["contacts"].create({"properties": properties})
     for company in companies():
-        crm.collections["companies"].create({"properties": company})
+        known = {"credit_limit": Decimal("1000.50")} if company["account_no"] == "A-5001" else {}
+        crm.collections["companies"].create({"properties": company | known})
     crm.save()
 
 

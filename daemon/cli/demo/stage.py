@@ -45,6 +45,7 @@ class Stage:
         self.teller.command(words)
         done = self._run(words)
         self.teller.answer(done.stdout + done.stderr, longest=longest)
+        self.teller.ended(done.returncode)
         if done.returncode != expect:
             self.teller.answer(done.stdout + done.stderr, longest=1000)
             raise FalseStory(f"tallystick {' '.join(words)}: exit code {done.returncode}, the story says {expect}")
@@ -120,6 +121,26 @@ class Stage:
         with self.crm.turn:
             self.crm.collections["contacts"].update(id, {"properties": properties}, None)
             self.crm.save()
+
+    def edit_company(self, account: str, **properties: Any) -> None:
+        """The same for a company."""
+        with self.crm.turn:
+            self.crm.collections["companies"].update(self.company(account)["id"], {"properties": properties}, None)
+            self.crm.save()
+
+    def company(self, account: str) -> Mapping[str, Any]:
+        """The CRM's record of a company."""
+        with self.crm.turn:
+            records = [*self.crm.collections["companies"].records.values()]
+        return next(record for record in records if record["properties"]["account_no"] == account)
+
+    def edit_finance(self, old: str, new: str) -> None:
+        """What somebody types into finance's file."""
+        file = self.folder / "finance.csv"
+        text = file.read_text("utf-8")
+        if text.count(old) != 1:
+            raise FalseStory(f"finance.csv has no single {old}")
+        file.write_text(text.replace(old, new), "utf-8")
 
     def accounts(self) -> dict[str, dict[str, str]]:
         """The rows of finance's CSV."""

@@ -4,6 +4,7 @@ Every chapter checks what it says at the systems themselves; a story that is not
 """
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,8 @@ from daemon.cli.demo.seed import COMPANIES, EMPLOYEES, MISSING, Employee, employ
 from daemon.cli.demo.stage import Stage
 
 GUARDED, CLASH = 5, 4
+WINDOW: Final = 3.0
+"""Seconds after which the CRM cannot be at work on a lost request; configs/systems/democrm.yaml says 2."""
 _NEW: Final = 8
 """Colleagues who begin on the day of the power cut."""
 
@@ -38,7 +41,7 @@ def first_sync(stage: Stage) -> None:
     stage.prove(in_step(stage), f"all {EMPLOYEES} people say the same on both sides, field by field")
     accounts = stage.accounts()
     stage.prove(len(accounts) == COMPANIES, "finance has the four companies that it did not know")
-    limit = _company(stage, "A-5020")["credit_limit"]
+    limit = stage.company("A-5020")["properties"]["credit_limit"]
     stage.prove(limit == Decimal("20000.50"), f"the CRM has finance's credit limits, exact: {limit}")
     stage.tallystick("plan", "people")
     stage.prove(not _planned(stage), "a second run would write nothing")
@@ -53,6 +56,13 @@ def both_directions(stage: Stage) -> None:
     stage.tallystick("run", "people", longest=2)
     stage.prove(stage.contact("E-1010")["properties"]["phone"] == "+4930777001", "the CRM has the phone")
     stage.prove(_hr_value(stage, "E-1021", "title") == "Director", "HR has the title")
+    stage.teller.say("Finance raises a credit limit in its CSV; sales renames the same company in the CRM.")
+    stage.edit_finance(",2000.50,", ",12345678901234567.89,")
+    stage.edit_company("A-5002", name="Brno Boats International")
+    stage.tallystick("run", "accounts", longest=6)
+    stage.prove(stage.accounts()["A-5002"]["name"] == "Brno Boats International", "finance has the name")
+    limit = stage.company("A-5002")["properties"]["credit_limit"]
+    stage.prove(limit == Decimal("12345678901234567.89"), f"the CRM has the limit, to the cent: {limit}")
 
 
 def merged(stage: Stage) -> None:
@@ -120,6 +130,7 @@ def power_cut(stage: Stage) -> None:
     stage.crm.faults.set({"swallow_create": 3})
     stage.tallystick("run", "people", "--no-wait")
     stage.wait_until(lambda: not stage.crm.faults.answering.is_set(), "the swallowed answer")
+    lost = time.monotonic()
     stage.kill_daemon()
     stage.crm.faults.set({})
     born = len(stage.staff()) - EMPLOYEES
@@ -127,7 +138,7 @@ def power_cut(stage: Stage) -> None:
     stage.prove(0 < born < _NEW, "the run was really cut in the middle")
     pid = stage.start_daemon()
     stage.teller.say(f"A new daemon, process {pid}. It looks what became of the open writes before it writes again.")
-    stage.wait_until(lambda: _recovered(stage, newcomers), "the recovery", within=40)
+    time.sleep(max(0.0, lost + WINDOW - time.monotonic()))
     stage.tallystick("run", "people", longest=2)
     stage.prove(_once(stage, newcomers), f"each of the {_NEW} is in the CRM exactly once")
     stage.prove(in_step(stage), "both sides are in step again")
@@ -142,8 +153,8 @@ def proof(stage: Stage) -> None:
     segment = max((copy / "seg").glob("*"), key=lambda path: path.stat().st_size)
     _flip(segment)
     stage.teller.say(f"In a copy, one bit of {segment.name} is flipped:")
-    stage.tallystick("audit", "verify", "--log", str(copy), expect=1)
-    stage.prove(True, "the flipped bit was found")
+    text = stage.tallystick("audit", "verify", "--log", str(copy), expect=1)
+    stage.prove("DAMAGED" in text and segment.name in text, "the flipped bit was found, with its place")
 
 
 CHAPTERS: Final[tuple[Callable[[Stage], None], ...]] = (
@@ -180,19 +191,9 @@ def _hr_value(stage: Stage, id: str, column: str) -> Any:
     return stage.hr(f"SELECT {column} FROM employee WHERE id = ?", id)[0][0]  # noqa: S608  # names are ours
 
 
-def _company(stage: Stage, account: str) -> Mapping[str, Any]:
-    found = [r["properties"] for r in stage.crm.collections["companies"].records.values()]
-    return next(properties for properties in found if properties["account_no"] == account)
-
-
 def _planned(stage: Stage) -> list[Any]:
     report = stage.ask().plan("people", full=True, actor="demo")
     return [line for line in report["lines"] if line.get("changes")]
-
-
-def _recovered(stage: Stage, newcomers: list[Employee]) -> bool:
-    stage.ask().run("people", full=False, only=None, wait=True, actor="demo", reason="after the power cut")
-    return _once(stage, newcomers)
 
 
 def _once(stage: Stage, newcomers: list[Employee]) -> bool:

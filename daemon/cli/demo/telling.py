@@ -1,5 +1,6 @@
 """This is where the demo's story is told in the terminal: chapters, what people do, what Tallystick answers."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -32,7 +33,7 @@ class Teller:
     def command(self, words: Sequence[str]) -> None:
         """A command as a person would type it."""
         self._pause()
-        self._say(Line(f"   $ tallystick {' '.join(words)}", "change"))
+        self._say(Line(f"   $ tallystick {shlex.join(words)}", "change"))
 
     def answer(self, text: str, *, longest: int = LONGEST) -> None:
         """What the command printed, trimmed."""
@@ -41,6 +42,11 @@ class Teller:
             self._say(Line(f"     {line}", "quiet"))
         if len(lines) > longest:
             self._say(Line(f"     ... and {len(lines) - longest} lines more", "quiet"))
+
+    def ended(self, code: int) -> None:
+        """How a command ended, where that says something."""
+        if code:
+            self._say(Line(f"     (exit code {code})", "quiet"))
 
     def proven(self, text: str) -> None:
         """Something that was checked and holds."""

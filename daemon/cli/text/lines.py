@@ -25,14 +25,19 @@ def print_lines(lines: Iterable[Line], *, color: bool | None = None) -> None:
     """To standard output; colours on a terminal, unless *color* or NO_COLOR says otherwise."""
     if color is False or "NO_COLOR" in os.environ or not (color or sys.stdout.isatty()):
         for line in lines:
-            click.echo(line.text)
+            click.echo(harmless(line.text))
         return
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
     for line in lines:
-        console.print(Text(line.text, style=_LOOKS.get(line.style, "")))
+        console.print(Text(harmless(line.text), style=_LOOKS.get(line.style, "")))
+
+
+def harmless(text: str) -> str:
+    """*text* without control characters: an id or an address must not draw on somebody's terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def columns(rows: Sequence[Sequence[Any]], heads: Sequence[str]) -> Iterable[Line]:
@@ -65,7 +70,7 @@ def quoted(value: Any) -> str:
         case "(hidden)":
             return "(hidden)"
         case str():
-            return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in value) + '"'
+            return f'"{harmless(value)}"'
         case bool():
             return "true" if value else "false"
         case dict() | list():

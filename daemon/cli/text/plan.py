@@ -1,6 +1,6 @@
 """This is where a report is told to people: what changes and nothing else, the summary first and last.
 
-+ create   ~ update   - delete or deactivate   ! waits for a person   = paired, remembered, ended
++ create   ~ update   - delete or deactivate   ! waits for a person   = paired, or the pair ends
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,8 +22,8 @@ SIGNS: Final[Mapping[str, str]] = {
     "remember": "=",
 }
 _STYLES: Final[Mapping[str, Style]] = {"+": "good", "~": "change", "-": "bad", "!": "bad", "=": "quiet"}
-_COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "retire", "remember")
-_HAPPENED: Final = ("written", "refused", "unknown")
+_COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "retire")
+_HAPPENED: Final = ("written", "refused", "unknown", "unchanged")
 
 
 def plan_text(report: Mapping[str, Any], *, longest: int = LONGEST) -> Iterator[Line]:
@@ -82,9 +82,7 @@ def _summary(report: Mapping[str, Any]) -> Iterator[Line]:
     counts: Mapping[str, int] = report.get("counts", {})
     parts = [f"{SIGNS[kind]} {kind} {counts[kind]}" for kind in _COUNTED if counts.get(kind)]
     parts += [f"{word} {counts[word]}" for word in _HAPPENED if counts.get(word)]
-    if not parts:
-        parts = ["nothing to do"]
-    yield Line("  " + "   ".join([*parts, f"unchanged {counts.get('unchanged', 0)}"]))
+    yield Line("  " + ("   ".join(parts) or "nothing to do"))
 
 
 def _blocks(told: Sequence[Mapping[str, Any]]) -> Iterator[Line]:

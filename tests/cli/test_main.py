@@ -1,0 +1,125 @@
+"""This is where the front door of the command line is tested: its speed, its exit codes, its manners in failure."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.cli import main
+from daemon.cli.session import Session, socket_of
+from tests.cli.calling import TALLYSTICK, call
+
+HEAVY = ("pydantic", "httpx", "sqlalchemy", "structlog", "rich", "starlette", "cryptography", "msgspec", "yaml")
+
+
+def test_help_comes_at_once(tmp_path: Path) -> None:
+    begins = []
+    for _ in range(5):
+        start = time.perf_counter()
+        done = call("--help", folder=tmp_path)
+        begins.append(time.perf_counter() - start)
+
+        assert done.returncode == 0
+
+    assert min(begins) < 0.2
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom daemon.cli.main import run\ncode = run(['--help'])\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], code, file=sys.stderr)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stderr.strip() == "[] 0"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["bogus"], ["run"], ["run", "people", "--nonsense"], ["conflicts", "resolve", "people", "1", "--take", "both"],
+     ["approve", "people", "--expires", "soon"], ["-o", "xml", "version"]],
+)  # fmt: skip
+def test_wrong_usage_is_told_from_failure(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(words) == main.USAGE
+    assert "Usage:" in capsys.readouterr().err
+
+
+def test_no_daemon_is_told_in_one_line(tmp_path: Path) -> None:
+    done = call("status", folder=tmp_path, TALLYSTICK_CONFIG=str(tmp_path))
+
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        f"no daemon is running at {tmp_path}/state/admin.sock; start it with `tallystick serve`"
+    ]
+    assert done.stdout == ""
+
+
+def test_a_fault_of_our_own_is_reported_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: Session) -> Path:
+        raise ZeroDivisionError("the impossible")
+
+    monkeypatch.setattr(Session, "folder", property(broken))
+
+    assert main.run(["status"]) == main.BUG
+    told = capsys.readouterr().err
+    assert "ZeroDivisionError: the impossible" in told
+    assert "--debug" in told
+    assert "Traceback" not in told
+
+    assert main.run(["status", "--debug"]) == main.BUG
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_options_may_stand_before_or_after_the_verb(tmp_path: Path) -> None:
+    before = call("-o", "json", "--config", str(tmp_path), "check", folder=tmp_path)
+    after = call("check", "--config", str(tmp_path), "-o", "json", folder=tmp_path)
+
+    assert before.returncode == after.returncode == 78
+    assert before.stdout == after.stdout
+    assert before.stdout.startswith("{")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    line = " ".join([*TALLYSTICK, "--help"])
+
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line} | true"], capture_output=True, text=True, check=False
+    )
+
+    assert done.stderr == ""
+
+
+def test_the_configuration_folder_is_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TALLYSTICK_CONFIG", raising=False)
+
+    assert Session().folder == Path("/etc/tallystick")
+    (tmp_path / "tallystick.yaml").write_text("version: 1\n")
+    assert Session().folder == Path()
+    monkeypatch.setenv("TALLYSTICK_CONFIG", "/srv/config")
+    assert Session().folder == Path("/srv/config")
+    assert Session(config=Path("mine")).folder == Path("mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "expected"),
+    [
+        ("version: 1\n", {}, "state/admin.sock"),
+        ("version: 1\nstate: elsewhere\n", {}, "elsewhere/admin.sock"),
+        ("version: 1\nadmin: {socket: talk}\n", {}, "talk"),
+        ("version: 1\nstate: [garbled\n", {}, "state/admin.sock"),
+        ("version: 1\n", {"STATE_DIRECTORY": "/var/lib/tallystick"}, "/var/lib/tallystick/admin.sock"),
+        ("version: 1\n", {"TALLYSTICK_SOCKET": "/run/t.sock"}, "/run/t.sock"),
+    ],
+)
+def test_a_garbled_configuration_does_not_hide_the_daemon(
+    tmp_path: Path, text: str, env: dict[str, str], expected: str
+) -> None:
+    (tmp_path / "tallystick.yaml").write_text(text)
+
+    assert socket_of(tmp_path, env) == tmp_path / expected

@@ -1,0 +1,180 @@
+"""This is where the words of plans, pairs and states are tested as text."""
+
+import csv
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.cli.text.census import write_census
+from daemon.cli.text.lines import columns, quoted
+from daemon.cli.text.pairs import held_text, why_text
+from daemon.cli.text.plan import plan_text
+from daemon.cli.text.status import degraded, status_text
+from daemon.cli.verbs.running import exit_code
+
+
+def text(lines: Any) -> list[str]:
+    return [line.text for line in lines]
+
+
+def move(before: Any, after: Any, why: str = "changed on left") -> dict[str, Any]:
+    return {"before": before, "after": after, "why": why}
+
+
+def update(left: str, right: str, **fields: Any) -> dict[str, Any]:
+    change = {"side": "right", "op": "update", "why": "", "fields": fields}
+    return {"kind": "update", "left": left, "right": right, "changes": [change]}
+
+
+def report(*lines: dict[str, Any], **more: Any) -> dict[str, Any]:
+    kinds = [line["kind"] for line in lines]
+    counts = {kind: kinds.count(kind) for kind in kinds} | more.pop("counts", {})
+    return {"sync": "people", "run": "r1", "state": "planned", "counts": counts, "lines": list(lines), "guards": [],
+            "problems": []} | more  # fmt: skip
+
+
+def test_a_plan_shows_what_changes_and_the_rule_that_says_so() -> None:
+    told = text(plan_text(report(update("E-1", "c-7", phone=move("+49 30 1", "+49 30 2")), counts={"unchanged": 4811})))
+
+    assert told == [
+        "Plan for people",
+        "  ~ update 1   unchanged 4811",
+        "",
+        "~ E-1 <-> c-7",
+        '    phone  "+49 30 1" -> "+49 30 2"   right: changed on left',
+        "",
+        "  ~ update 1   unchanged 4811",
+    ]
+
+
+def test_every_kind_has_its_sign() -> None:
+    create = {"kind": "create", "left": "E-2", "right": None, "changes": [
+        {"side": "right", "op": "create", "why": "", "fields": {"name": move(None, "Ada")}}]}  # fmt: skip
+    delete = {"kind": "delete", "left": None, "right": "c-3", "changes": [
+        {"side": "right", "op": "delete", "why": "gone on left", "fields": {}}]}  # fmt: skip
+    hold = {"kind": "hold", "left": "E-4", "right": "c-4", "changes": [], "reason": "conflict",
+            "detail": {"fields": {"title": "changed on both sides, wins: ask"}}}  # fmt: skip
+    retire = {"kind": "retire", "left": "E-5", "right": "c-5", "changes": [], "reason": "scope", "detail": {}}
+
+    told = text(plan_text(report(create, delete, hold, retire)))
+
+    assert "+ E-2 -> new on right" in told
+    assert '    name  "Ada"   right: changed on left' in told
+    assert "- c-3 on right" in told
+    assert "    delete on right   gone on left" in told
+    assert "! E-4 <-> c-4   conflict" in told
+    assert "    title: held, changed on both sides, wins: ask" in told
+    assert "= E-5 <-> c-5   scope, pair ends" in told
+
+
+def test_hidden_values_stay_hidden() -> None:
+    told = text(plan_text(report(update("E-1", "c-7", salary=move("(hidden)", "(hidden)", "owner: left")))))
+
+    assert "    salary  (changed, hidden)   right: owner: left" in told
+
+
+def test_a_long_plan_is_cut_and_says_where_the_rest_is() -> None:
+    lines = [update(f"E-{n}", f"c-{n}", phone=move("1", "2")) for n in range(481)]
+
+    told = text(plan_text(report(*lines)))
+
+    assert len(told) < 60
+    assert "... 912 more: -o json" in told
+    assert told[1] == told[-1] == "  ~ update 481   unchanged 0"
+
+
+def test_a_guard_shows_its_numbers_and_the_command_that_approves() -> None:
+    remedy = "look with `tallystick plan people`, then `tallystick approve people --kind deletes`"
+    guard = {"kind": "deletes", "text": "would delete 812 of 900 pairs; 25 are allowed", "remedy": remedy}
+
+    told = text(plan_text(report(guards=[guard])))
+
+    assert "! guard deletes: would delete 812 of 900 pairs; 25 are allowed" in told
+    assert f"  {remedy}" in told
+
+
+def test_a_value_cannot_draw_on_the_terminal() -> None:
+    assert quoted("a\x1b[31mred\r\n") == r'"a\x1b[31mred\r\n"'
+    assert quoted(None) == "(empty)"
+    assert quoted("") == '""'
+    assert quoted(Decimal("1.10")) == "1.10"
+    assert quoted(True) == "true"
+    assert quoted({"a": [1]}) == '{"a":[1]}'
+
+
+@pytest.mark.parametrize(
+    ("state", "guards", "code"),
+    [("done", [], 0), ("held", [], 4), ("held", [{"kind": "deletes"}], 5), ("failed", [], 1), ("postponed", [], 75),
+     ("stopped", [], 75), ("something new", [], 1)],
+)  # fmt: skip
+def test_a_run_ends_with_the_number_of_what_it_came_to(state: str, guards: list[Any], code: int) -> None:
+    assert exit_code({"state": state, "guards": guards}) == code
+
+
+def test_why_shows_both_values_and_what_a_person_can_do() -> None:
+    fields = {
+        "title": {"left": "Lead", "right": "Architect", "left_moved": True, "right_moved": True, "same": False,
+                  "rule": "wins: ask", "why": "changed on both sides, wins: ask"},
+        "phone": {"left": "1", "right": "1", "left_moved": False, "right_moved": False, "same": True,
+                  "rule": "wins: ask", "why": ""},
+    }  # fmt: skip
+    answer = {"sync": "people", "left": "E-1", "right": "c-7", "state": "held", "reason": "conflict", "fields": fields,
+              "next": {"kind": "hold", "reason": "conflict", "changes": []}}  # fmt: skip
+
+    told = "\n".join(text(why_text(answer)))
+
+    assert "people: E-1 <-> c-7 is held (conflict)" in told
+    assert '"Lead"  "Architect"  left and right  wins: ask' in told
+    assert "in step" in told
+    assert "tallystick conflicts resolve people E-1 --take left|right" in told
+
+
+def test_held_pairs_are_listed_with_the_way_on() -> None:
+    row = {"sync": "people", "left": "E-1", "right": "c-7", "reason": "conflict", "since": 1_764_000_000.0,
+           "fields": {"title": "changed on both sides"}}  # fmt: skip
+
+    told = text(held_text({"conflicts": [row]}))
+
+    assert "2025-11-24 16:00:00Z" in told[1]
+    assert "title: changed on both sides" in told[1]
+    assert "look: tallystick why people E-1" in told
+    assert text(held_text({"held": []})) == ["nothing is held"]
+
+
+def test_status_says_first_what_needs_attention() -> None:
+    answer = {
+        "state": "running", "pid": 7, "version": "0.1.0", "generation": 3,
+        "config": {"ok": False, "problems": ["syncs/people.yaml:3:1: error[x]: wrong\n  3 | x\n    | ^"]},
+        "attention": [{"sync": "people", "what": "2 pairs are held", "remedy": "tallystick held people"}],
+        "syncs": [{"name": "people", "running": False, "last": {"state": "held", "ended": 0}, "next": None,
+                   "pairs": {"active": 9, "held": 2}}],
+    }  # fmt: skip
+
+    told = text(status_text(answer))
+
+    assert told[0] == "running: pid 7, version 0.1.0, configuration 3"
+    assert told[1].startswith("! the configuration on disk was refused")
+    assert "    | ^" in told[4]
+    assert "! people: 2 pairs are held" in told
+    assert told.index("  tallystick held people") < next(i for i, t in enumerate(told) if t.startswith("SYNC"))
+    assert degraded(answer)
+    assert not degraded({"config": {"ok": True}, "attention": []})
+
+
+def test_numbers_stand_to_the_right() -> None:
+    assert text(columns([["a", 5], ["bb", 12000]], ["NAME", "PAIRS"])) == ["NAME  PAIRS", "a         5", "bb    12000"]
+
+
+def test_a_census_opened_in_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "census.csv"
+
+    count = write_census(report(update("E-1", "c-7", name=move("=1+1", "@SUM(A1)"))), file)
+
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    assert count == len(rows) == 1
+    assert rows[0]["before"] == "'=1+1"
+    assert rows[0]["after"] == "'@SUM(A1)"
+    assert rows[0]["left"] == "E-1"
