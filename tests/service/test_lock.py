@@ -1,0 +1,77 @@
+"""One process a state folder; whoever comes second learns who is there."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import Busy
+from daemon.service.lock import Holder, StateLock
+
+HOLD = "import sys; from pathlib import Path; from daemon.service.lock import StateLock; lock = \
+StateLock(Path(sys.argv[1])); lock.acquire(sys.argv[2]); print('held', flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def held(state: Path, kind: str) -> Iterator["subprocess.Popen[str]"]:
+    """Another process with the lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(state), kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("kind", ["serve", "run"])
+def test_a_command_is_refused_and_told_who_holds_the_folder(tmp_path: Path, kind: str) -> None:
+    with held(tmp_path, kind) as other, pytest.raises(Busy, match=f"process {other.pid}, since 20") as refused:
+        StateLock(tmp_path).acquire("run")
+
+    assert refused.value.exit_code == 75
+
+
+def test_a_second_daemon_is_refused_at_once(tmp_path: Path) -> None:
+    began = time.monotonic()
+
+    with held(tmp_path, "serve"), pytest.raises(Busy, match="the daemon, process"):
+        StateLock(tmp_path).acquire("serve")
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_daemon_waits_for_a_command_in_the_foreground(tmp_path: Path) -> None:
+    seen: list[Holder] = []
+    lock = StateLock(tmp_path)
+    with held(tmp_path, "run") as command:
+        threading.Timer(0.4, command.kill).start()
+
+        assert lock.acquire("serve", waiting=seen.append) is True
+
+    assert [holder.pid for holder in seen] == [command.pid]
+    lock.release()
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    with held(tmp_path, "serve") as dead:
+        dead.kill()
+        dead.wait()
+        lock = StateLock(tmp_path)
+
+        assert lock.acquire("run") is False
+
+    assert f'"pid":{os.getpid()}' in (tmp_path / "lock.holder").read_text()
+    lock.release()
