@@ -26,6 +26,7 @@ from connectors.base import (
     Write,
 )
 from connectors.definition import Reveal
+from connectors.http.batching import Batcher
 from connectors.http.budget import Budget, Surroundings
 from connectors.http.client import HttpClient
 from connectors.http.facts import Ask, Entity, System
@@ -78,9 +79,9 @@ class HttpDriver:
     def __init__(self, requester: Requester, entities: Mapping[str, Entity], check: Ask | None = None) -> None:
         self._requester, self._entities, self._check = requester, dict(entities), check
         self._readers = {name: Reader(requester, name, entity) for name, entity in entities.items()}
-        self._writers = {
-            name: Writer(requester, name, entity, self._readers[name]) for name, entity in entities.items()
-        }
+        writers = {name: Writer(requester, name, entity, self._readers[name]) for name, entity in entities.items()}
+
+        self._writers = {n: Batcher(requester, n, entity, writers[n]) for n, entity in entities.items()}
 
     def describe(self, entity: str) -> Capabilities:
         """What the definition promises for *entity*."""
@@ -119,11 +120,13 @@ class HttpDriver:
             return self._readers[self._name(entity)].find(by, consistent, fields)
 
     def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
-        """One outcome per write, in order, each a request of its own."""
-        writer = self._writers.get(entity)
-        wanted = Wanted(fields)
-        for write in writes:
-            yield writer.write(write, wanted) if writer else NotSent(self._unknown(entity), permanent=True)
+        """One outcome per write, in order; several in one request where the definition has `batch`."""
+        try:
+            writer, wanted = self._writers[self._name(entity)], Wanted(fields)
+        except (Permanent, paths.PathError) as e:
+            yield from (NotSent(str(e), permanent=True) for _ in writes)
+            return
+        yield from writer.write(writes, wanted)
 
     def discover(self) -> list[EntityShape]:
         """The entities of the definition; JSON tells no types."""
@@ -168,6 +171,8 @@ def capabilities(entity: Entity) -> Capabilities:
         cursor=CursorRule(cursor.kind, cursor.lag, cursor.overlap) if cursor else None,
         empty="null" if entity.empty == "omitted" else entity.empty,
         nested=entity.nested,
+        batch=writes.batch.size if writes.batch else 1,
+        atomic_batch=writes.batch is not None and writes.batch.atomic,
         writes=frozenset(op for op in _OPS if entity.operation(op) is not None),
     )
 

@@ -268,6 +268,34 @@ class Deleting(Writing):
     """Statuses that say: nothing left to delete. That is success."""
 
 
+class Results(Facts):
+    """How the answer to a batch tells what came of each write."""
+
+    at: Expression = "@"
+    """Where the list of results is. They stand in the order of the writes, one each."""
+    ok: Expression
+    """True in a result that succeeded: `!error`, `success`, `status < `300``."""
+    id: str | tuple[str, ...] | None = None
+    """Where a result holds the id, if elsewhere than in a record."""
+    record: Expression | None = None
+    """Where a result shows the whole record, if it does."""
+
+
+class Batching(Ask):
+    """Several writes of one kind in one request; {items} in the body takes them, {op} in the path the kind."""
+
+    ops: tuple[Op, ...] = ("create", "update")
+    """Kinds that can be batched."""
+    size: int = Field(ge=2)
+    """Most writes in one request."""
+    atomic: bool = False
+    """Whether one bad write fails all of its batch."""
+    item: Any = "{fields}"
+    """One write: {fields}, {id}, {version}, {key}, {marker}."""
+    results: Results
+    """What came of each."""
+
+
 class Reads(Facts):
     """How records are had."""
 
@@ -285,6 +313,7 @@ class Writes(Facts):
     update: Updating | None = None
     delete: Deleting | None = None
     deactivate: Updating | None = None
+    batch: Batching | None = None
 
 
 class ErrorRule(Facts):

@@ -173,7 +173,7 @@ class Reader:
         response = verdict.response
         if response.status in getting.gone or verdict.kind == "gone":
             return Gone(id)
-        if verdict.kind in ("refused", "temporary") and response.status != 503:
+        if verdict.kind == "refused" or response.status == 500:  # 500 is often one record that the system cannot show
             return Failed(id, str(verdict))
         raise_for(verdict)
         body = response.json()

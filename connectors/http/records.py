@@ -22,15 +22,17 @@ class Shape:
 
     def __init__(self, entity: Entity, id: str | tuple[str, ...] | None = None) -> None:
         self._version: VersionRule | None = entity.version
-        self._version_path = paths.parse(entity.version.path) if entity.version and entity.version.path else None
+        path = entity.version.path if entity.version else None
+        self._read_version = paths.reader(paths.parse(path)) if path else None
         self._omitted = entity.empty == "omitted"
         wanted = id or entity.id
         self._composite = not isinstance(wanted, str)
         self._id = tuple(paths.parse(part) for part in ((wanted,) if isinstance(wanted, str) else wanted))
+        self._readers = tuple(paths.reader(part) for part in self._id)
 
     def id(self, raw: Mapping[str, Any], where: str) -> str:
         """The record's id as text. Raises Permanent where it has none: such a record cannot be told from others."""
-        parts = [paths.read(raw, part) for part in self._id]
+        parts = [read(raw) for read in self._readers]
         for path, part in zip(self._id, parts, strict=True):
             if part is None or part is ABSENT or part == "" or isinstance(part, list | Mapping | bool):
                 raise Permanent(f"{where}: a record without '{path.text}', which is its id")
@@ -52,7 +54,7 @@ class Shape:
         """The version in the record or in the answer's headers; None where neither says."""
         if self._version is None:
             return None
-        found = paths.read(raw or {}, self._version_path) if self._version_path else None
+        found = self._read_version(raw or {}) if self._read_version else None
         if found is not None and found is not ABSENT:
             return as_text(found)
         return headers.get(self._version.header.lower()) if self._version.header else None

@@ -53,9 +53,10 @@ class Judge:
 
     def kind(self, response: Response) -> Kind | None:
         """What *response* means by the definition's rules, else by custom."""
-        body = _body(response) if any(rule.body for rule in self.rules) else None
-        for rule in self.rules:
-            if rule.status in (None, response.status) and (rule.body is None or pick(rule.body, body) is True):
+        concerned = [rule for rule in self.rules if rule.status in (None, response.status)]
+        body = _body(response) if any(rule.body for rule in concerned) else None
+        for rule in concerned:
+            if rule.body is None or pick(rule.body, body) is True:
                 return rule.kind
         return _customary(response)
 
@@ -74,13 +75,16 @@ class Judge:
 
         *hide* blanks out secrets, before the cut could leave half of one.
         """
-        body = _body(response)
-        for place in (*self.places, *_USUAL_PLACES):
-            found = _short(hide(_as_text(pick(place, body))))
-            if found:
-                return found
+        found = self.words_in(_body(response), hide)
+        if found:
+            return found
         kind = response.headers.get("content-type", "")
         return _short(hide(response.body[:4000].decode("utf-8", "replace"))) if "html" not in kind else ""
+
+    def words_in(self, body: Any, hide: Callable[[str], str]) -> str:
+        """The same of a body, or of one result of a batch; empty where the usual places are."""
+        found = (_short(hide(_as_text(pick(place, body)))) for place in (*self.places, *_USUAL_PLACES))
+        return next((text for text in found if text), "")
 
 
 def raise_for(verdict: Verdict) -> None:

@@ -8,7 +8,7 @@
 A write is sent once: the budget repeats it only after what certainly did not happen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -57,7 +57,7 @@ class Writer:
             sent = self._send_whole(how, write) if whole else self._send(how, write, write.fields, write.version)
         except ValueError as e:  # a value that cannot be put into the request
             return Refused(f"{self._place}: {e}")
-        return self._outcome(how, write, sent, wanted) if isinstance(sent, Verdict) else sent
+        return self.outcome(how, write, sent, wanted) if isinstance(sent, Verdict) else sent
 
     @property
     def _place(self) -> str:
@@ -81,25 +81,16 @@ class Writer:
                 return self._send(how, write, _merged(record, write.fields), version)
 
     def _send(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> Verdict | Outcome:
-        values = self._values(how, write, fields, version)
+        values = self.values(how, write, fields, version)
         headers = {}
         if how.precondition is not None and version is not None:
             headers[how.precondition.header] = version
         if isinstance(how, Creating) and how.idempotency is not None and write.key is not None:
             headers[how.idempotency.header] = write.key
         ask = self._with_body(how, values)
-        try:
-            return self._requester.ask(ask, self._judge, values, repeatable=False, headers=headers)
-        except NotReached as e:
-            return NotSent(str(e), e.retry_after)
-        except Untrusted as e:
-            return NotSent(str(e), permanent=True)
-        except (AnswerLost, BadAnswer) as e:
-            return Lost(str(e))
-        except Permanent as e:
-            return Refused(str(e))
+        return sent_or_not(lambda: self._requester.ask(ask, self._judge, values, repeatable=False, headers=headers))
 
-    def _values(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> dict[str, Any]:
+    def values(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> dict[str, Any]:
         if isinstance(how, Creating) and how.marker is not None and write.marker is not None:
             marked = paths.patch(fields, {paths.parse(how.marker.field): write.marker})
             fields = _merged(fields, marked)
@@ -116,7 +107,7 @@ class Writer:
             body = scim_patch(fill(body, values))
         return how if body is how.body else how.model_copy(update={"body": body})
 
-    def _outcome(self, how: Writing, write: Write, verdict: Verdict, wanted: Wanted) -> Outcome:
+    def outcome(self, how: Writing, write: Write, verdict: Verdict, wanted: Wanted) -> Outcome:
         status = verdict.response.status
         if isinstance(how, Deleting) and (verdict.fine or status in how.already_gone):
             return Done(write.id or "")
@@ -141,7 +132,7 @@ class Writer:
                 return Lost(str(verdict))
 
     def _done(self, how: Writing, write: Write, response: Response, wanted: Wanted) -> Outcome:
-        body = _readable(response)
+        body = readable(response)
         record = self._record(how, response, body, wanted)
         shown = pick(how.record, body) if how.record else body
         version = self._shape.version(shown if isinstance(shown, dict) else None, response.headers)
@@ -172,7 +163,21 @@ class Writer:
         return unquote(last) if last and isinstance(rule, str) else None
 
 
-def _readable(response: Response) -> Any:
+def sent_or_not(send: Callable[[], Verdict]) -> Verdict | Outcome:
+    """The verdict on a write that was answered, or the outcome of one that was not."""
+    try:
+        return send()
+    except NotReached as e:
+        return NotSent(str(e), e.retry_after)
+    except Untrusted as e:
+        return NotSent(str(e), permanent=True)
+    except (AnswerLost, BadAnswer) as e:
+        return Lost(str(e))
+    except Permanent as e:
+        return Refused(str(e))
+
+
+def readable(response: Response) -> Any:
     try:
         return response.json() if response.body else None
     except ConnectorError:
