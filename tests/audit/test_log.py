@@ -110,6 +110,18 @@ def test_the_highest_intent_survives_every_kind_of_end(folder: Path, keys: Keys,
     log.close()
 
 
+def test_the_outcomes_since_a_sequence_are_told(folder: Path, keys: Keys, clock: Clock) -> None:
+    begin(folder, keys)
+    log = reopen(folder, keys, clock)
+    log.append([Entry({}, intent=1), Entry({}, outcome=1)])
+    seq = log.append([Entry({}, intent=2), Entry({}, outcome=2), Entry({}, outcome=3)])
+
+    assert log.outcomes_since(seq) == {2, 3}
+    assert log.outcomes_since(0) == {1, 2, 3}
+    assert log.outcomes_since(log.head.size) == frozenset()
+    log.close()
+
+
 def test_a_checkpoint_comes_a_second_after_an_entry_and_a_minute_after_nothing(
     folder: Path, keys: Keys, clock: Clock
 ) -> None:
