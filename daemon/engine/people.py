@@ -51,6 +51,8 @@ def approve(
     body = {"action": "plan.approved", "actor": actor, "sync": sync.name, "reason": reason, "approved": numbers}
     audit.append([Entry(body)])
     store.journal.approve(context.row.id, lines, actor, until)
+    if "adopt" in numbers:  # from now on only what was not seen here faces the guards, whatever interrupts the run
+        store.save_sync(replace(context.row, adopted=True, fingerprint=sync.fingerprint, salt=""))
     return {"sync": sync.name, "approved": numbers, "expires": until, "problems": list(context.problems)}
 
 

@@ -162,7 +162,7 @@ def _restless(pair: Pair, now: float) -> Pair:
 def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, progress: Progress) -> None:
     """Move the cursors, once everything behind them is settled or held in the store."""
     row = context.row
-    if adopting(context) and verdict.held and not _approved_any(verdict, progress):
+    if adopting(context) and verdict.held:
         return  # nothing was adopted: next time everything is looked at again
     row = replace(row, adopted=True, fingerprint=context.sync.fingerprint)
     if not (progress.halt or verdict.held or context.request.only):
@@ -173,10 +173,6 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
         row = replace(row, last_full=context.clock(), salt=context.salt) if full else row
     context.store.save_sync(row)
     reached("saved")
-
-
-def _approved_any(verdict: Verdict, progress: Progress) -> bool:
-    return any(d.changes or d.kind == "link" for d in verdict.passed) and not progress.halt
 
 
 def _cursor(context: Context, side: Side, sight: Sight) -> str | None:
