@@ -39,7 +39,7 @@ from connectors.base import (
 )
 from connectors.definition import Duration, Facts, LocalPath, Reveal, SystemFacts
 from connectors.file.formats import Layout, Table, cell_of, digest, id_of, missing, parse
-from connectors.paths import ABSENT, PathError, patch
+from connectors.paths import ABSENT, PathError, patch, quote
 from connectors.paths import parse as parse_path
 from connectors.paths import read as read_path
 
@@ -117,7 +117,7 @@ class FileDriver:
         more: set[Op] = {"deactivate"} if facts.deactivate else set()
         return Capabilities(
             precondition=True,
-            find=frozenset(known),
+            find=frozenset(map(quote, known)),
             batch=1000,
             empty="" if facts.format == "csv" else "null",
             processing_window=0.0,

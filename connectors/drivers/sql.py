@@ -7,6 +7,7 @@ through between two pages. On an SQLite file without WAL the snapshot keeps othe
 import difflib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -34,7 +35,7 @@ from connectors.base import (
     Write,
 )
 from connectors.definition import Reveal
-from connectors.paths import PathError, parse
+from connectors.paths import PathError, parse, quote
 from connectors.sql.columns import Shape
 from connectors.sql.database import describe_source, open_engine, raised
 from connectors.sql.facts import Entity, System
@@ -73,7 +74,7 @@ class SqlDriver:
         more: set[Op] = {"deactivate"} if facts.deactivate else set()
         return Capabilities(
             precondition=True,
-            find=frozenset(facts.find or self._columns(entity)),
+            find=frozenset(facts.find or map(quote, self._columns(entity))),
             tombstones=bool(facts.cursor and facts.soft_delete),
             cursor=CursorRule(rule.kind, rule.lag, rule.overlap) if rule else None,
             batch=BATCH,
@@ -294,9 +295,12 @@ class SqlDriver:
             return self._shapes[entity]
 
     def _columns(self, entity: str) -> Sequence[str]:
-        """All columns where they are known already: describing makes no request."""
-        facts, shape = self._facts(entity), self._shapes.get(entity)
-        return list(shape.codecs) if shape else [*facts.key, *facts.columns, *([facts.marker] if facts.marker else [])]
+        """All columns where they are known; a file is looked at, a server is not asked only for this."""
+        facts = self._facts(entity)
+        if entity in self._shapes or self._system.path is not None:
+            with suppress(ConnectorError):
+                return list(self._shape(entity).codecs)
+        return [*facts.key, *facts.columns, *([facts.marker] if facts.marker else [])]
 
     def _facts(self, entity: str) -> Entity:
         if entity in self._entities:

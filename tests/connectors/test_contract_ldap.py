@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -57,9 +58,14 @@ def driver(
     return made
 
 
-def admin(server: Slapd) -> Any:
+@contextmanager
+def admin(server: Slapd) -> Iterator[Any]:
     """Somebody else at work in the same directory."""
-    return ldap3.Connection(ldap3.Server("127.0.0.1", server.port), server.admin, server.password, auto_bind=True)
+    found = ldap3.Connection(ldap3.Server("127.0.0.1", server.port), server.admin, server.password, auto_bind=True)
+    try:
+        yield found
+    finally:
+        found.unbind()  # leaving `with connection` would keep it bound
 
 
 def person(n: int) -> Fields:
@@ -224,21 +230,15 @@ class Gag:
             threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
-        while chunk := _received(source):
-            if answers and self.on.is_set():
-                source.close()
-                sink.shutdown(socket.SHUT_RDWR)
-                return
-            sink.sendall(chunk)
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                if answers and self.on.is_set():
+                    break
+                sink.sendall(chunk)
         for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # wakes the other direction
             end.close()
-
-
-def _received(source: socket.socket) -> bytes:
-    try:
-        return source.recv(65536)
-    except OSError:
-        return b""
 
 
 def test_a_create_whose_answer_is_lost_is_lost_and_not_repeated(slapd: Slapd, subject: Subject) -> None:
