@@ -29,9 +29,12 @@ class Shape:
         self._composite = not isinstance(wanted, str)
         self._id = tuple(paths.parse(part) for part in ((wanted,) if isinstance(wanted, str) else wanted))
         self._readers = tuple(paths.reader(part) for part in self._id)
+        self._key = self._id[0].top if not self._composite and len(self._id[0].segments) == 1 else None
 
     def id(self, raw: Mapping[str, Any], where: str) -> str:
         """The record's id as text. Raises Permanent where it has none: such a record cannot be told from others."""
+        if self._key is not None and type(plain := raw.get(self._key)) is str and plain:
+            return plain  # what nearly every system has
         parts = [read(raw) for read in self._readers]
         for path, part in zip(self._id, parts, strict=True):
             if part is None or part is ABSENT or part == "" or isinstance(part, list | Mapping | bool):
@@ -67,24 +70,29 @@ class Shape:
 
 
 class Wanted:
-    """The fields that were asked for; none: all of them."""
+    """The fields that were asked for; none: all of them. Made once a read, because `of` runs for every record."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         self.paths: tuple[Path, ...] = tuple(paths.parse(field) for field in fields)
-        self._tops = frozenset(path.top for path in self.paths)
-        self._plain = all(len(path.segments) == 1 for path in self.paths)
+        self._tops = tuple(dict.fromkeys(path.top for path in self.paths))
+        plain = [path.plain for path in self.paths]
+        self._pairs = [keys for keys in plain if keys is not None and len(keys) == 2]
+        self._deep = [p for p, keys in zip(self.paths, plain, strict=True) if keys is None or len(keys) > 2]
 
     def of(self, raw: dict[str, Any], omitted: bool) -> dict[str, Any]:
         """The record's own keys in which wanted fields lie; what is *omitted* is None."""
         if not self.paths:
             return raw
-        if self._plain and omitted:
-            return {top: raw.get(top) for top in self._tops}
-        shown = {top: raw[top] for top in self._tops if top in raw}
-        if omitted:
-            for path in self.paths:
-                if paths.read(shown, path) is ABSENT:
-                    _put_null(shown, path)
+        if not omitted:
+            return {top: raw[top] for top in self._tops if top in raw}
+        shown = {top: raw.get(top) for top in self._tops}
+        for top, name in self._pairs:
+            inner = shown[top]
+            if type(inner) is dict and name not in inner:
+                shown[top] = {**inner, name: None}
+        for path in self._deep:
+            if paths.read(shown, path) is ABSENT:
+                _put_null(shown, path)
         return shown
 
 
@@ -108,11 +116,21 @@ def highest(rule: CursorFacts, records: Iterable[Any]) -> str | None:
     values = [value for value in found if value is not None and value is not ABSENT]
     if not values:
         return None
+    if rule.kind == "number" and all(type(value) is int for value in values):
+        return str(max(values))
+    if rule.kind == "time" and _alike_in_utc(values):
+        return str(max(values))
     order = _as_number if rule.kind == "number" else _as_moment
     ranked = [(order(value), value) for value in values]
     if any(rank is None for rank, _ in ranked):
         return max(as_text(value) for value in values)
     return as_text(max(ranked, key=lambda pair: pair[0])[1])  # type: ignore[arg-type,return-value]  # no rank is None
+
+
+def _alike_in_utc(values: list[Any]) -> bool:
+    """Whether all are written with the same digits and a Z, so that text order is time order."""
+    length = len(values[0]) if type(values[0]) is str else 0
+    return length >= 20 and all(type(v) is str and len(v) == length and v[-1] == "Z" for v in values)
 
 
 def _as_number(value: Any) -> Decimal | None:

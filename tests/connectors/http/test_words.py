@@ -18,7 +18,9 @@ from connectors.definition import (
 )
 from connectors.drivers.http import Entity, System
 from connectors.http.auth import ApiKeyAuth, BasicAuth
+from connectors.http.facts import CursorFacts
 from connectors.http.filters import filter_text
+from connectors.http.records import highest
 from connectors.http.scim import scim_patch
 from connectors.http.templates import Unfit, fill, fill_path, names_in
 from connectors.yamlfile import YamlError
@@ -175,3 +177,26 @@ def test_a_faulty_definition_file_names_its_lines(tmp_path: Path) -> None:
         load_definition("./bad.yaml", tmp_path)
 
     assert [problem.line for problem in caught.value.problems] == [3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "top"),
+    [
+        ("number", [9, 10, 2], "10"),
+        ("number", ["9", "10"], "10"),
+        ("number", [Decimal("9.5"), 10], "10"),
+        ("number", [BIG, None, BIG - 1], str(BIG)),
+        ("time", ["2026-05-01T12:00:00Z", "2026-05-01T12:00:01Z"], "2026-05-01T12:00:01Z"),
+        ("time", ["2026-05-01T12:00:00.5Z", "2026-05-01T12:00:00Z"], "2026-05-01T12:00:00.5Z"),
+        ("time", ["2026-05-01T12:00:00+02:00", "2026-05-01T11:00:00+00:00"], "2026-05-01T11:00:00+00:00"),
+        ("time", [1714564800, 1714564900], "1714564900"),
+        ("time", ["May 1", "May 2"], "May 2"),
+        ("time", [None], None),
+    ],
+)
+def test_the_highest_cursor_is_chosen_by_its_kind_and_kept_as_text(
+    kind: Any, values: list[Any], top: str | None
+) -> None:
+    rule = CursorFacts.model_validate({"field": "at.x", "kind": kind, "param": "since"})
+
+    assert highest(rule, [{"at": {"x": value}} for value in values] + [{}]) == top
