@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 from filelock import FileLock, Timeout
 
-from daemon.errors import Busy
+from daemon.errors import Busy, TallystickError
 from daemon.service import clock
 
 Kind: TypeAlias = Literal["serve", "run"]
@@ -20,6 +21,12 @@ Kind: TypeAlias = Literal["serve", "run"]
 PATIENCE: Final = 60.0
 """Seconds that a starting daemon waits for a command in the foreground."""
 _STEP: Final = 0.1
+
+
+class NotOwner(TallystickError):
+    """The state folder is another user's."""
+
+    exit_code = 77
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,10 @@ class StateLock:
     """The lock on a state folder. The kernel drops it when the process ends, however that happens."""
 
     def __init__(self, state: Path) -> None:
+        """Makes the folder when there is none. Raises NotOwner for another user's: files of ours would lock him out."""
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (owner := state.stat().st_uid) != os.geteuid():
+            raise NotOwner(f"{state} belongs to {_name(owner)}; run it as that user: sudo -u {_name(owner)} tallystick")
         self._state = state
         self._lock = FileLock(state / "lock", thread_local=False, mode=0o600)
         self._note = state / "lock.holder"  # beside it: taking the lock may truncate the file itself
@@ -84,3 +94,10 @@ def _told(holder: Holder | None) -> str:
     name = "the daemon" if holder.kind == "serve" else "a `tallystick` command in the foreground"
     remedy = "ask it over its socket, or stop it first" if holder.kind == "serve" else "try again when it has ended"
     return f"{name}, process {holder.pid}, since {clock.as_text(holder.started)}; {remedy}"
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"

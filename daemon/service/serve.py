@@ -25,13 +25,14 @@ from daemon.service.turns import LoopTurns
 
 log = structlog.get_logger()
 
-BUG = 70
+BUG, FILES, NO_PERMISSION = 70, 74, 77
 
 
 def serve(folder: Path, env: Mapping[str, str]) -> int:
     """Runs the daemon of the configuration in *folder* until it is told to stop: its exit code.
 
-    0 stopped, 78 configuration, 75 another process holds the state folder, 74 store or audit log, 70 a bug of ours.
+    0 stopped, 78 configuration, 75 another process holds the state folder, 74 store, audit log or disk, 77 permissions,
+    70 a bug of ours.
     """
     signals = Signals()
     signals.install()
@@ -49,6 +50,9 @@ def serve(folder: Path, env: Mapping[str, str]) -> int:
     except TallystickError as error:
         _tell(redactor.text(str(error)), env)
         return error.exit_code
+    except OSError as error:
+        _tell(f"{error.filename or folder}: {error.strerror or error}; the daemon's user must be able to use it", env)
+        return NO_PERMISSION if isinstance(error, PermissionError) else FILES
     except Exception:
         log.critical("the daemon broke", exc_info=True)
         return BUG

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import Busy
-from daemon.service.lock import Holder, StateLock
+from daemon.service.lock import Holder, NotOwner, StateLock
 
 HOLD = "import sys; from pathlib import Path; from daemon.service.lock import StateLock; lock = \
 StateLock(Path(sys.argv[1])); lock.acquire(sys.argv[2]); print('held', flush=True); sys.stdin.read()"
@@ -75,3 +75,12 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
     assert f'"pid":{os.getpid()}' in (tmp_path / "lock.holder").read_text()
     lock.release()
+
+
+def test_nobody_leaves_files_in_another_users_folder(tmp_path: Path) -> None:
+    folder = tmp_path if os.geteuid() == 0 else Path("/usr")
+    if folder == tmp_path:
+        os.chown(tmp_path, 65534, 65534)
+
+    with pytest.raises(NotOwner, match="run it as that user: sudo -u "):
+        StateLock(folder)

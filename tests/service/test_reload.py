@@ -1,4 +1,4 @@
-"""A configuration built beside the running one: unchanged systems keep their driver, a failure leaves nothing behind."""
+"""A configuration built beside the running one: unchanged systems keep their driver, failures leave nothing."""
 
 import os
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def test_what_a_running_daemon_cannot_follow_is_refused_with_both_values(
 
 
 def test_when_a_driver_cannot_be_made_the_others_are_given_back(house: tuple[Runtime, Generation]) -> None:
-    runtime, running = house
+    _, running = house
     made: list[str] = []
 
     def connect(system: SystemConfig, secrets: Secrets) -> Driver:
