@@ -1,8 +1,12 @@
 """This is where tests get a driver for a small REST system, with a clock that does not really wait."""
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import httpx
+
+from connectors.base import Write
 from connectors.definition import EnvRef, SecretRef
 from connectors.drivers.http import Entity, HttpDriver, System, connect
 from connectors.http.budget import Surroundings
@@ -60,7 +64,6 @@ def driver_for(
     time: Time | None = None,
     transport: Any = None,
     check: Mapping[str, Any] | None = None,
-    change: Callable[[dict[str, Any]], None] | None = None,
     **system: Any,
 ) -> HttpDriver:
     """A driver for one entity `person` of a system `crm`."""
@@ -75,3 +78,29 @@ def driver_for(
         around=(time or Time()).around(),
         transport=transport,
     )
+
+
+def person(**changes: Any) -> dict[str, Any]:
+    """PERSON with parts replaced: read__get={...} replaces read.get."""
+    entity = copy.deepcopy(PERSON)
+    for name, value in changes.items():
+        at = entity
+        *way, last = name.split("__")
+        for part in way:
+            at = at[part]
+        at[last] = value
+    return entity
+
+
+def mocked(app: Callable[[httpx.Request], httpx.Response], entity: Any = PERSON, **system: Any) -> HttpDriver:
+    return driver_for("https://crm.example/api", entity, transport=httpx.MockTransport(app), **system)
+
+
+def write(driver: HttpDriver, write: Write) -> Any:
+    (outcome,) = driver.write("person", [write])
+    return outcome
+
+
+QUICK = {"connect": "500ms", "read": "200ms", "total": "1s"}
+"""Timeouts for servers that never answer."""
+CREATE = Write("create", fields={"name": "Zoë 日本", "email": "z@corp.example"}, key="k-1")
