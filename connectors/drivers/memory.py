@@ -228,9 +228,8 @@ class MemoryDriver:
     def _pages(
         self, found: list[tuple[int, Record]], gone: list[tuple[int, str]], *, complete: bool, numbered: bool
     ) -> Iterator[Page]:
-        starts = range(0, max(1, len(found)), self.page)
-        for at in starts:
-            part, last = found[at : at + self.page], at == starts[-1]
+        for at in range(0, max(1, len(found)), self.page):
+            part, last = found[at : at + self.page], at + self.page >= len(found)
             seen = [n for n, _ in part] + ([n for n, _ in gone] if last else [])
             yield Page(
                 records=tuple(record for _, record in part),

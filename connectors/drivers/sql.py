@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.base import (
     Capabilities,
@@ -43,7 +43,7 @@ from connectors.sql.writing import BATCH, Writer, is_deleted
 
 __all__ = ["Entity", "SqlDriver", "System", "connect"]
 
-_TROUBLE = (DBAPIError, OverflowError)
+_TROUBLE = (SQLAlchemyError, OverflowError)
 
 
 def connect(
@@ -78,6 +78,7 @@ class SqlDriver:
             tombstones=bool(facts.cursor and facts.soft_delete),
             cursor=CursorRule(rule.kind, rule.lag, rule.overlap) if rule else None,
             batch=BATCH,
+            nested="replace",
             processing_window=self._system.timeout,
             writes=frozenset(writes | more),
         )

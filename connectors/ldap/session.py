@@ -5,6 +5,7 @@ ldap3's defaults are the opposite of all three, and it takes an empty password f
 """
 
 import math
+import select
 import ssl
 import threading
 import time
@@ -199,21 +200,20 @@ class Sessions:
                 if not self._idle:
                     return None
                 since, connection = self._idle.pop()
-            if time.monotonic() - since < IDLE or self._alive(connection):
+            if _silent(connection) and (time.monotonic() - since < IDLE or self._alive(connection)):
                 return connection
             _discard(connection)
 
     def _alive(self, connection: ldap3.Connection) -> bool:
         try:
             self._read_root(connection)
-        except (LDAPException, OSError, ConnectorError):
+        except ConnectorError:
             return False
         return True
 
     def _read_root(self, connection: ldap3.Connection) -> dict[str, list[bytes]]:
-        connection.search("", "(objectClass=*)", ldap3.BASE, attributes=["*", "+"])
-        raise_for(connection.result, f"{self.access.name}: the server's own entry")
-        entries = [e for e in connection.response or [] if e["type"] == "searchResEntry"]
+        found = search(connection, self.access.name, "", "(objectClass=*)", ldap3.BASE, ["*", "+"])
+        entries = [entry for entry in found if entry["type"] == "searchResEntry"]
         return {name.lower(): list(values) for e in entries for name, values in e["raw_attributes"].items()}
 
 
@@ -227,6 +227,11 @@ def _why(error: LDAPException, place: str) -> ConnectorError:
     if isinstance(error, (LDAPSocketOpenError, *LOST)):
         return Temporary(text)
     return Permanent(text)
+
+
+def _silent(connection: ldap3.Connection) -> bool:
+    """Whether nothing waits to be read: a resting connection only ever hears that the server hung up."""
+    return not select.select([connection.socket], [], [], 0)[0]
 
 
 def _discard(connection: ldap3.Connection) -> None:

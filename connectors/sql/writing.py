@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from connectors.base import Done, Fields, Lost, NotSent, Outcome, Permanent, Record, Refused, Stale, Write
 from connectors.sql.columns import Shape
@@ -19,7 +19,7 @@ from connectors.sql.facts import Entity
 BATCH = 500
 """Most writes of one transaction: enough to pay for the commit, few enough that others do not wait long."""
 
-_TROUBLE = (DBAPIError, OverflowError)
+_TROUBLE = (SQLAlchemyError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,12 @@ class Writer:
         return [Lost(text)] * len(writes)
 
     def _inside(self, connection: sa.Connection, writes: Sequence[Write]) -> list[Outcome]:
-        outcomes: dict[int, Outcome] = {}
         rows = self._locked(connection, writes)
+        outcomes: dict[int, Outcome] = self._changed_alike(connection, writes, rows)
         creates: dict[int, dict[str, Any]] = {}
         for at, write in enumerate(writes):
+            if at in outcomes:
+                continue
             try:
                 if write.op == "create":
                     creates[at] = self._newborn(write)
@@ -120,6 +122,44 @@ class Writer:
             return Refused(f"{self.shape.place}: {words(error)}")
 
     # Changing
+
+    def _changed_alike(
+        self, connection: sa.Connection, writes: Sequence[Write], rows: Mapping[str, Any]
+    ) -> dict[int, Outcome]:
+        """Updates of the same columns in one go; whatever is odd about any of them is left to be done one by one."""
+        groups: dict[frozenset[str], dict[int, dict[str, Any]]] = {}
+        for at, write in enumerate(writes):
+            row = rows.get(write.id or "")
+            if write.op != "update" or row is None or not write.fields or set(write.fields) & set(self.shape.key):
+                continue
+            try:
+                change = self.shape.written(write.fields)
+                if self._moved(row, write) is None:
+                    keys = {f"key {name}": row[name] for name in self.shape.key}
+                    groups.setdefault(frozenset(change), {})[at] = {
+                        **keys,
+                        **{f"new {n}": v for n, v in change.items()},
+                    }
+            except (ValueError, Permanent):
+                continue
+        done: dict[int, Outcome] = {}
+        for names, changes in groups.items():
+            if len(changes) > 1 and self._sent_together(connection, names, list(changes.values())):
+                done |= {at: Done(writes[at].id or "") for at in changes}
+        return done
+
+    def _sent_together(self, connection: sa.Connection, names: frozenset[str], changes: list[dict[str, Any]]) -> bool:
+        table = self.shape.source
+        here = [table.c[name] == sa.bindparam(f"key {name}") for name in self.shape.key]
+        change = self._touched({name: sa.bindparam(f"new {name}") for name in sorted(names)})
+        savepoint = connection.begin_nested()
+        try:
+            connection.execute(sa.update(table).where(*here).values(change), changes)
+            savepoint.commit()
+        except _TROUBLE as error:
+            self._undo(savepoint, error)
+            return False
+        return True
 
     def _changed(self, connection: sa.Connection, write: Write, rows: Mapping[str, Any]) -> Outcome:
         id, place = write.id or "", f"{self.shape.place} {write.id}"

@@ -256,6 +256,19 @@ def test_a_create_whose_answer_is_lost_is_lost_and_not_repeated(slapd: Slapd, su
     gag.listener.close()
 
 
+def test_a_restarted_server_is_noticed_before_anything_is_sent(slapd: Slapd, subject: Subject) -> None:
+    done = create(subject)
+    slapd.stop()
+
+    (refused,) = write(subject, Write("update", done.id, {"sn": "While down"}))
+    slapd.start()
+    (outcome,) = write(subject, Write("update", done.id, {"sn": "After"}))
+
+    assert isinstance(refused, NotSent)
+    assert not refused.permanent
+    assert isinstance(outcome, Done)
+
+
 # Reading
 
 

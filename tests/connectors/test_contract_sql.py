@@ -462,3 +462,28 @@ def test_plain_inserts_are_fast(tmp_path: Path) -> None:
     assert all(isinstance(o, Done) for o in outcomes)
     assert each < 100e-6, f"{each * 1e6:.0f} µs a row"
     print(f"{each * 1e6:.1f} µs a row")
+
+
+def test_many_updates_at_once_do_the_same_as_one_by_one(tmp_path: Path, postgres: Postgres) -> None:
+    columns = '(id integer PRIMARY KEY, "Odd, name" text UNIQUE, amount numeric(9,2), rev integer)'
+    entities = {"t": {"table": "t", "key": "id", "version": "rev", "touch": ["rev"]}}
+    execute(postgres, "DROP TABLE IF EXISTS t", f"CREATE TABLE t {columns}")
+    lite = sqlite_driver(tmp_path, f"CREATE TABLE t {columns}", entities=entities)
+
+    for made in (lite, pg_driver(postgres, entities=entities)):
+        one(made, *(Write("create", str(n), {"Odd, name": f"n{n}", "rev": 1}) for n in range(6)))
+        wishes = [
+            Write("update", str(n), {"Odd, name": f"new{n}", "amount": Decimal("1.10")}, version="1") for n in range(6)
+        ]
+        wishes[2] = Write("update", "2", {"Odd, name": "n5", "amount": None}, version="1")
+        wishes[3] = Write("update", "3", {"Odd, name": "x", "amount": None}, version="7")
+        wishes[4] = Write("update", "4", {"Odd, name": "x", "amount": "abc"}, version="1")
+
+        first = one(made, *wishes[:2])
+        rest = one(made, *wishes[2:])
+
+        assert first == [Done("0", "2"), Done("1", "2")]
+        assert [type(o) for o in rest] == [Refused, Stale, Refused, Done]
+        shown = rows(made, fields=['"Odd, name"', "amount", "rev"])
+        assert shown["1"] == {"Odd, name": "new1", "amount": Decimal("1.10"), "rev": 2}
+        assert [shown[id]["Odd, name"] for id in ("2", "3", "4", "5")] == ["n2", "n3", "n4", "new5"]
