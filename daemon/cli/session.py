@@ -52,10 +52,8 @@ class Session:
         try:
             daemon = self.daemon()
         except NoSuch:
-            from daemon.config.models import LogConfig
-            from daemon.service import foreground, logs
+            from daemon.service import foreground
 
-            logs.set_up(LogConfig(level="warning", format="console"), logs.Redactor(), os.environ)
             with foreground.open(self.folder, os.environ) as operations:
                 yield operations
         else:

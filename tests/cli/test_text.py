@@ -82,7 +82,7 @@ def test_a_long_plan_is_cut_and_says_where_the_rest_is() -> None:
 
     assert len(told) < 60
     assert "... 912 more: -o json" in told
-    assert told[1] == told[-1] == "  ~ update 481   unchanged 0"
+    assert told[1] == told[-1] == "  ~ update 481"
 
 
 def test_a_guard_shows_its_numbers_and_the_command_that_approves() -> None:

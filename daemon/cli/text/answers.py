@@ -1,9 +1,11 @@
 """This is where short answers are told: approvals, reloads, runs of the past, entries of the audit log."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from daemon.cli.text.lines import Line, columns, moment, quoted
+
+_NOISE: Final = frozenset({"unchanged", "remember", "read_left", "read_right"})
 
 
 def approved_text(answer: Mapping[str, Any]) -> Iterator[Line]:
@@ -72,6 +74,7 @@ def _flat(body: Mapping[str, Any]) -> str:
 
 
 def _counts(report: Mapping[str, Any]) -> str:
-    counts = {k: v for k, v in (report.get("counts") or {}).items() if v and k not in ("unchanged", "read_left",
-                                                                                       "read_right")}  # fmt: skip
-    return " ".join(f"{kind} {count}" for kind, count in counts.items()) or "nothing to do"
+    if "counts" not in report:
+        return "-"  # it was cut before it could tell
+    told = {kind: count for kind, count in report["counts"].items() if count and kind not in _NOISE}
+    return " ".join(f"{kind} {count}" for kind, count in told.items()) or "nothing to do"

@@ -1,7 +1,10 @@
 """This is where the demo is told: three small systems, the real daemon, and a story in which every step is checked."""
 
+import contextlib
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +25,7 @@ def demo(session: Session, folder: Path, again: bool) -> int:
     """Watch it work, in under a minute: HR, a CRM and finance."""
     from daemon.cli.demo.telling import Teller
 
+    signal.signal(signal.SIGTERM, _end)
     teller = Teller(color=session.color, slow=sys.stdout.isatty())
     if again:
         return _go_on(folder, teller)
@@ -52,8 +56,15 @@ def _go_on(folder: Path, teller: "Teller") -> int:
     with same_stage(folder, teller) as stage:
         pid = stage.start_daemon()
         click.echo(f"the CRM answers at {stage.crm.url}, the daemon is process {pid}; Ctrl-C ends both")
-        stage.wait_for_daemon()
+        with contextlib.suppress(KeyboardInterrupt):
+            stage.wait_for_daemon()
     return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends the demo as Ctrl-C does: the daemon that it started ends with it."""
+    del number, frame
+    raise KeyboardInterrupt
 
 
 VERBS = (demo,)
