@@ -231,7 +231,9 @@ def _why(error: LDAPException, place: str) -> ConnectorError:
 
 def _silent(connection: ldap3.Connection) -> bool:
     """Whether nothing waits to be read: a resting connection only ever hears that the server hung up."""
-    return not select.select([connection.socket], [], [], 0)[0]
+    waiting = select.poll()  # select() fails beyond 1,024 open files
+    waiting.register(connection.socket, select.POLLIN)
+    return not waiting.poll(0)
 
 
 def _discard(connection: ldap3.Connection) -> None:
