@@ -1,7 +1,7 @@
 """This is where a sync as a person wrote it becomes the agreement that the engine keeps: core.rules.Sync."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from connectors.paths import PathError, parse, patch
 from connectors.yamlfile import Document, Loc, Problem, YamlError, did_you_mean
 from daemon.config.sync_file import CasesConfig, EndConfig, FieldConfig, LookupConfig, PlaceConfig, SyncConfig
 from daemon.config.tables import Table, TableError
-from daemon.core.mapping import Lookup, MappingError, Place, compile_rule, predicate
+from daemon.core.mapping import Lookup, MappingError, Place, Question, compile_rule, question
 from daemon.core.rules import Cases, End, Guards, Match, Rule, Side, Sync
 from daemon.core.types import Form
 
@@ -39,21 +39,24 @@ class _Compiler:
         config = self.config
         rules = tuple(rule for name, line in config.fields.items() if (rule := self.rule(name, line)))
         self.names()
-        create_when, create_paths = self.question(("create", "when"), config.create.when)
+        when = self.question(("create", "when"), config.create.when)
+        scopes = {side: self.question((side, "scope"), end.scope) for side, end in self.ends().items()}
         sync = Sync(
             name=config.name,
-            left=self.end("left", config.left),
-            right=self.end("right", config.right),
+            left=_end(config.left, scopes["left"]),
+            right=_end(config.right, scopes["right"]),
             rules=rules,
             match_on=tuple(Match(match.on, match.confirm) for match in config.match_on),
             groups=dict(config.groups),
             cases=self.cases(config.cases),
             guards=_guards(config),
             birth={"left": self.birth("left", config.create.left), "right": self.birth("right", config.create.right)},
-            create_when=create_when,
-            create_paths=create_paths,
+            create_when=when.holds if when else None,
+            create_paths=when.paths if when else (),
             allow_duplicate_creates=config.allow_duplicate_creates,
-            rev=self.rev(),
+            calendar=any(asked.calendar for asked in (when, *scopes.values()) if asked),
+            rev=_digest({name: _without_opinions(line) for name, line in config.fields.items()}),
+            outlook=_digest(config.cases, config.create, config.left, config.right, self.tables_used()),
             fingerprint=_digest(config.match_on, config.direction, config.left, config.right),
         )
         if self.problems:
@@ -108,20 +111,19 @@ class _Compiler:
             raise YamlError([self.document.problem(place, "table", str(fault), fault.help)]) from None
         return Lookup(asked.table, rows, asked.by, asked.otherwise)
 
-    def end(self, side: Side, asked: EndConfig) -> End:
-        """One side of the sync."""
-        scope, paths = self.question((side, "scope"), asked.scope)
-        return End(asked.system, asked.entity, dict(asked.where), scope, asked.scope or "", paths)
+    def ends(self) -> Mapping[Side, EndConfig]:
+        """Both sides."""
+        return {"left": self.config.left, "right": self.config.right}
 
-    def question(self, way: Loc, text: str | None) -> tuple[Callable[..., bool] | None, tuple[str, ...]]:
-        """A yes-or-no expression and the paths it reads."""
+    def question(self, way: Loc, text: str | None) -> Question | None:
+        """A yes-or-no expression."""
         if text is None:
-            return None, ()
+            return None
         try:
-            return predicate(text)
+            return question(text)
         except MappingError as fault:
             self.problem(way, "mapping", str(fault), fault.help)
-            return None, ()
+            return None
 
     def birth(self, side: Side, constants: Mapping[str, Any]) -> Mapping[str, Any]:
         """Constants by path, as the nested record that they make."""
@@ -172,12 +174,10 @@ class _Compiler:
             help = did_you_mean(name, self.config.fields) or f"known here: {', '.join(self.config.fields)}"
             self.problem(way, "unknown-field", f"there is no field '{name}' in fields", help)
 
-    def rev(self) -> str:
-        """Digest of everything that maps."""
+    def tables_used(self) -> list[str]:
+        """Digests of the tables that fields are looked up in."""
         used = sorted({line.lookup.table for line in self.config.fields.values() if line.lookup})
-        digests = [table.digest for name in used if (table := self.tables.get(name))]
-        fields = {name: _without_opinions(line) for name, line in self.config.fields.items()}
-        return _digest(fields, digests)
+        return [table.digest for name in used if (table := self.tables.get(name))]
 
     def problem(self, way: Loc, code: str, message: str, help: str | None = None, *, key: bool = False) -> None:
         """Remembers a fault at *way*."""
@@ -186,6 +186,11 @@ class _Compiler:
 
 def _place(asked: PlaceConfig | None) -> Place | None:
     return None if asked is None else Place(asked.path, asked.write, Form(asked.format, asked.zone))
+
+
+def _end(asked: EndConfig, scope: Question | None) -> End:
+    holds, paths = (scope.holds, scope.paths) if scope else (None, ())
+    return End(asked.system, asked.entity, dict(asked.where), holds, asked.scope or "", paths)
 
 
 def _across(side: str) -> str:

@@ -27,7 +27,7 @@ class Trip:
 
     def __str__(self) -> str:
         if self.kind == "adopt":
-            return f"first plan of this sync: {self.count} decisions wait for approval"
+            return f"the first plan of this configuration: {self.count} decisions wait for approval"
         verb = {"deletes": "delete", "creates": "create", "updates": "update", "blanked": "blank"}[self.kind]
         what = f"{verb} `{self.field}` of" if self.field else verb
         return f"would {what} {self.count} of {self.pairs} pairs; {self.allowed} are allowed"

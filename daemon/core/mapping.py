@@ -6,7 +6,7 @@ So many left words may share one right word, as long as nothing has to be writte
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +14,7 @@ from connectors.base import Fields
 from connectors.paths import ABSENT, PathError, parse, reader
 from daemon.core.expressions import Expression, ExpressionError
 from daemon.core.functions import to_ascii
-from daemon.core.rules import SIDES, Lens, Rule, Side, Volatile, Winner, other
+from daemon.core.rules import SIDES, Lens, Rule, Side, Winner, other
 from daemon.core.types import PLAIN, TYPES, Form, empty, form_fault, typed, writer
 
 Step: TypeAlias = Callable[[Any], Any]
@@ -96,6 +96,8 @@ def compile_rule(
         else:
             plain = _as_text if lookup else (_same if values else parsed)
             lenses[side] = _lens(side, place, plain, written)
+    if lookup and not lookup.by and lenses["left"]:
+        lenses["left"] = replace(lenses["left"], volatile="tables")
     if lookup and lookup.by:
         lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, lenses[_owner_of_lookup(owner)])
     _check_sides(lenses, owner, back_missing=back is None, values=values)
@@ -109,20 +111,30 @@ def compile_rule(
         once=once,
         hold=hold,
         shape=_shape(normalise, typed(type).same if type else _same),
-        volatile=_volatile((left, right), lookup),
         audit=audit,
     )
 
 
-def predicate(text: str) -> tuple[Callable[[Fields, datetime], bool], tuple[str, ...]]:
-    """A yes-or-no question to a record, such as a scope, and the paths it reads. Raises MappingError."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A yes-or-no question to a record, such as a scope."""
+
+    holds: Callable[[Fields, datetime], bool]
+    paths: tuple[str, ...]
+    calendar: bool
+    """The answer may change with the day."""
+
+
+def question(text: str) -> Question:
+    """The question that *text* asks; null, false and emptiness mean no. Raises MappingError."""
     try:
         expression = Expression(text)
     except ExpressionError as fault:
         raise MappingError("scope", str(fault)) from None
-    return (
-        lambda record, at: not empty(expression(record, at)) and expression(record, at) is not False,
+    return Question(
+        lambda record, at: expression(record, at) not in (None, False, "", [], {}),
         expression.paths,
+        expression.calendar,
     )
 
 
@@ -152,6 +164,7 @@ def _expression_lens(side: Side, place: Place, read: Step, write: Step | None, n
         expression.paths,
         target if write else None,
         write if target else None,
+        "calendar" if expression.calendar else "",
     )
 
 
@@ -166,7 +179,7 @@ def _lookup_lens(lookup: Lookup, shown: Lens | None) -> Lens:
     def read(record: Fields, _: datetime) -> Any:
         return _look_up(lookup, tuple(_as_text(key(record)) for key in keys))
 
-    return Lens(f"{lookup.table}[{', '.join(lookup.by)}]", read, keys, lookup.by)
+    return Lens(f"{lookup.table}[{', '.join(lookup.by)}]", read, keys, lookup.by, volatile="tables")
 
 
 def _translation(values: Mapping[str, Any] | None, lookup: Lookup | None) -> tuple[Step, Step | None]:
@@ -250,16 +263,6 @@ def _owner_of_lookup(owner: Side | None) -> Side:
     if owner is None:
         raise MappingError("lookup", "a lookup by other fields goes one way only", "add `owner: left`")
     return owner
-
-
-def _volatile(places: Sequence[Place | None], lookup: Lookup | None) -> frozenset[Volatile]:
-    found: set[Volatile] = {"tables"} if lookup else set()
-    for place in places:
-        try:
-            parse(place.text if place else "x")
-        except PathError:
-            found |= {"calendar"} if place and Expression(place.text).calendar else set()
-    return frozenset(found)
 
 
 def _shape(names: Sequence[str], same: Step) -> Step:

@@ -74,7 +74,7 @@ def _twins(
     """Two records of one side with one match key: creating a partner for each would make two of one."""
     for twins in keyed.values():
         if len(twins) > 1:
-            _compete([t for t in twins if t.name in waiting[side]], side, len(twins), waiting, ambiguous)
+            _compete([t for t in twins if t.name in waiting[side]], side, len(twins) - 1, waiting, ambiguous)
 
 
 def _by_name(candidates: Iterable[Candidate]) -> dict[Key, Candidate]:

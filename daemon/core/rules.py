@@ -12,7 +12,6 @@ Side: TypeAlias = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
 Winner: TypeAlias = Literal["left", "right", "ask"]
 Case: TypeAlias = Literal["create", "hold", "ignore", "delete", "deactivate", "retire"]
-Volatile: TypeAlias = Literal["calendar", "tables"]
 
 Read: TypeAlias = Callable[[Fields, datetime], Any]
 """From a record and the moment of the run to a shared value. Raises ValueError with the reason."""
@@ -38,6 +37,8 @@ class Lens:
     """Where it is written; None: read-only on this side."""
     write: Callable[[Any], Any] | None = None
     """From the shared value to what the system stores. Raises ValueError with the reason."""
+    volatile: Literal["", "calendar", "tables"] = ""
+    """What may change the value while the inputs stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,6 @@ class Rule:
     hold: Literal["field", "record"] = "field"
     shape: Callable[[Any], Any] = lambda value: value
     """What comparing sees of a value (normalise); never what is written."""
-    volatile: frozenset[Volatile] = frozenset()
     audit: Literal["value", "digest", "none"] = "value"
 
     def lens(self, side: Side) -> Lens | None:
@@ -154,8 +154,12 @@ class Sync:
     create_paths: tuple[str, ...] = ()
     allow_duplicate_creates: bool = False
     """Creates even where an unknown create can be neither repeated safely nor found again."""
+    calendar: bool = False
+    """A scope or create.when asks for today."""
     rev: str = ""
-    """Digest of everything that maps: fields, types, tables. Another one means one full comparison."""
+    """Digest of everything that maps: paths, types, values. Another one compares everything and asks for approval."""
+    outlook: str = ""
+    """Digest of what else decides about unchanged records: tables, cases, create.when. Another one compares all."""
     fingerprint: str = ""
     """Digest of match keys, direction and scope. Another one holds the next plan."""
     _by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False, default_factory=dict)

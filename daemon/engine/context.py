@@ -69,9 +69,7 @@ def start(
 
 
 def _salt(sync: Sync, at: datetime) -> str:
-    """What the same inputs mean may change with the mapping, and with the day where the calendar is asked."""
-    calendar = (
-        any("calendar" in rule.volatile for rule in sync.rules)
-        or "today" in sync.left.scope_text + sync.right.scope_text
-    )
-    return f"{sync.rev}|{at.date().isoformat()}" if calendar else sync.rev
+    """What the same inputs mean: it changes with the mapping, and with the day where the calendar is asked."""
+    lenses = [lens for rule in sync.rules for side in SIDES if (lens := rule.lens(side))]
+    calendar = sync.calendar or any(lens.volatile == "calendar" for lens in lenses)
+    return "|".join((sync.rev, sync.outlook, at.date().isoformat() if calendar else ""))

@@ -52,7 +52,8 @@ def approve(
     audit.append([Entry(body)])
     store.journal.approve(context.row.id, lines, actor, until)
     if "adopt" in numbers:  # from now on only what was not seen here faces the guards, whatever interrupts the run
-        store.save_sync(replace(context.row, adopted=True, fingerprint=sync.fingerprint, salt=""))
+        row = replace(context.row, adopted=True, fingerprint=sync.fingerprint, rev=sync.rev, salt="")
+        store.save_sync(row)
     return {"sync": sync.name, "approved": numbers, "expires": until, "problems": list(context.problems)}
 
 

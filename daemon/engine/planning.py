@@ -225,7 +225,7 @@ def _matched(
         for key, rivals in found.ambiguous[side].items():
             if key in waiting[side]:
                 pair, item = waiting[side][key]
-                why = f"{rivals} records share its match key; make the keys differ, or remove the double"
+                why = f"its match key belongs to {rivals} more; make the keys differ, or remove the double"
                 yield _held_loner(side, pair, item, "ambiguous", {"why": why})
 
 

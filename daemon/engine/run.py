@@ -91,8 +91,9 @@ def needs_full(context: Context) -> bool:
 
 
 def adopting(context: Context) -> bool:
-    """Whether nobody has approved a first plan of this agreement yet."""
-    return not context.row.adopted or context.row.fingerprint != context.sync.fingerprint
+    """Whether nobody has approved a plan of this mapping, these match keys, this direction and scope yet."""
+    row, sync = context.row, context.sync
+    return not row.adopted or row.fingerprint != sync.fingerprint or row.rev != sync.rev
 
 
 def open_pairs(context: Context) -> frozenset[int]:
@@ -164,12 +165,12 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
     row = context.row
     if adopting(context) and verdict.held:
         return  # nothing was adopted: next time everything is looked at again
-    row = replace(row, adopted=True, fingerprint=context.sync.fingerprint)
+    row = replace(row, adopted=True, fingerprint=context.sync.fingerprint, rev=context.sync.rev)
     if not (progress.halt or verdict.held or context.request.only):
         cursors = {side: _cursor(context, side, sight) for side, sight in sights.items()}
         counts = {side: sight.count if sight.complete else row.counts.get(side) for side, sight in sights.items()}
         full = all(sight.full for sight in sights.values())
-        row = replace(row, cursors=cursors, counts=counts, rev=context.sync.rev)
+        row = replace(row, cursors=cursors, counts=counts)
         row = replace(row, last_full=context.clock(), salt=context.salt) if full else row
     context.store.save_sync(row)
     reached("saved")

@@ -48,13 +48,15 @@ def _half(decision: Decision, side: Side, done: Done | None, view: View) -> Half
             assert item is not None
             return _updated(decision, change, done, item, view)
         case _:
-            return old or _gathered(decision, old, item, view)
+            half = old or _gathered(decision, old, item, view)
+            return replace(half, keys=()) if half and change.op == "delete" else half
 
 
 def _gathered(decision: Decision, old: Half | None, item: Item | None, view: View) -> Half | None:
     """Nothing was written here: what was seen when the decision was made is what it was based on."""
     if item is None:
-        return old
+        gone = old and decision.look(view.side).presence == "gone"
+        return replace(old, keys=()) if old and gone else old  # its match keys are free for a newcomer
     agreed, sent = _kept(old)
     for name, digest in item.digests.items():
         if name not in decision.held and _told(item, name, old):
@@ -113,7 +115,7 @@ def _sent(id: str, moves: tuple[Move, ...], view: View) -> dict[str, bytes]:
     sent: dict[str, bytes] = {}
     for move in moves:
         rule = view.sync.rule(move.field)
-        digest = view.sent_digest(id, rule, view.written(rule, move.value))
+        digest = view.sent_digest(id, rule, move.value)
         if digest is not None:
             sent[move.field] = digest
     return sent

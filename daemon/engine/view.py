@@ -54,12 +54,13 @@ class View:
         faults: dict[str, str] = {}
         digests: dict[str, bytes] = {}
         for rule, lens in self._lenses:
-            digests[rule.name] = self._notcher.field(self.side, record.id, rule.name, _raw(lens, record.fields))
             try:
                 values[rule.name] = self._shown(lens.read(record.fields, self.at))
             except ValueError as fault:
                 values[rule.name] = ABSENT
                 faults[rule.name] = str(fault)
+            notched = self._notched(lens, _raw(lens, record.fields), values[rule.name])
+            digests[rule.name] = self._notcher.field(self.side, record.id, rule.name, notched)
         self.mapped += 1
         for name, value in values.items():
             if (value is None or value is ABSENT) and name not in faults:
@@ -79,12 +80,13 @@ class View:
         """What is remembered of *item*."""
         return Half(item.record.id, item.record.version, item.seen if seen else b"", agreed, sent, item.keys)
 
-    def sent_digest(self, id: str, rule: Rule, written: Any) -> bytes | None:
-        """The digest that a written field will show, if the system stores what it is given; None if unknowable."""
+    def sent_digest(self, id: str, rule: Rule, value: Any) -> bytes | None:
+        """The digest that the field will show once *value* is written and stored as it is; None if unknowable."""
         lens = rule.lens(self.side)
         if lens is None or lens.path is None or lens.paths != (lens.path.text,):
             return None
-        return self._notcher.field(self.side, id, rule.name, written)
+        notched = self._notched(lens, self.written(rule, value), value)
+        return self._notcher.field(self.side, id, rule.name, notched)
 
     def written(self, rule: Rule, value: Any) -> Any:
         """*value* as this side stores it. Raises ValueError."""
@@ -93,6 +95,11 @@ class View:
         assert lens.write is not None
         value = lens.write(value)
         return "" if value is None and self._emptiness == "" else value
+
+    @staticmethod
+    def _notched(lens: Lens, raw: Any, value: Any) -> Any:
+        """What a field's digest is over: its raw inputs, and its meaning where that changes by itself."""
+        return [raw, value] if lens.volatile else raw
 
     def _shown(self, value: Any) -> Any:
         return None if value == "" and self._emptiness == "" else value

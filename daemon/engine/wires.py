@@ -60,7 +60,7 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
     digests = {}
     for move in change.moves if change.op in ("create", "update") else ():
         rule = context.sync.rule(move.field)
-        digest = view.sent_digest(write.id or "", rule, view.written(rule, move.value))
+        digest = view.sent_digest(write.id or "", rule, move.value)
         if digest is not None:
             digests[move.field] = digest
     return {

@@ -245,7 +245,7 @@ def test_two_records_with_one_match_key_are_held_and_nothing_is_created_for_them
 
     assert set(world.shown("right")) == {"3"}
     assert {told["reason"] for told in world.held()} == {"ambiguous"}
-    assert "2 records share its match key" in world.held()[0]["why"]
+    assert "its match key belongs to 1 more" in world.held()[0]["why"]
 
     world.left.edit("person", "L2", {"number": "2", "email": "p2@corp.example"})
     world.run()
