@@ -180,10 +180,16 @@ class Loop:
             log.critical("audit log stopped", reason=str(error))
         if now - self._remembered >= REMEMBER:
             self._remembered = now
-            self.runtime.remember_audit()
+            self._remember_audit()
         self._heed_the_clock()
-        if now - self._beat < STALE:
+        if self.notifier.watchdog and now - self._beat < STALE:
             self.notifier.alive()
+
+    def _remember_audit(self) -> None:
+        try:
+            self.runtime.remember_audit()
+        except Exception as error:  # a full disk is no reason to end; the next run fails closed and says so
+            log.error("store not written", reason=str(error))
 
     def _heed_the_clock(self) -> None:
         step = clock.now() - clock.monotonic() - self._offset

@@ -60,10 +60,11 @@ class Office:
                 return response.status, response.read()
 
 
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    path, health = tmp_path / "admin.sock", Well()
-    with foreground.open(lay_out(tmp_path / "c"), os.environ) as operations:
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    folder, health = tmp_path_factory.mktemp("office"), Well()
+    path = folder / "admin.sock"
+    with foreground.open(lay_out(folder / "c"), os.environ) as operations:
         server = AdminServer(sockets.bind(path), operations, health)
         server.start()
         try:
@@ -140,18 +141,19 @@ def test_a_giant_request_is_refused(office: Office) -> None:
     assert office.get("/v1/plan", "POST", b" " * (LARGEST + 1))[0] == 400
 
 
-def test_health_is_asked_without_a_verb(office: Office) -> None:
+def test_health_is_asked_without_a_verb(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     assert office.get("/livez") == (200, b"ok\n")
     assert office.get("/readyz")[0] == 200
 
-    office.health.alive, office.health.conditions["audit"] = False, False
+    monkeypatch.setattr(office.health, "alive", False)
+    monkeypatch.setitem(office.health.conditions, "audit", False)
 
     assert office.get("/livez")[0] == 503
     status, raw = office.get("/readyz")
     assert (status, json.loads(raw)) == (503, {"running": True, "audit": False})
 
 
-def test_a_call_that_waits_does_not_stop_the_others(office: Office) -> None:
+def test_a_call_that_waits_does_not_stop_the_others(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred calls that wait, as for a run, and status answers all the same."""
     release = threading.Event()
     server_plan, started = office.operations.plan, threading.Semaphore(0)
@@ -161,7 +163,7 @@ def test_a_call_that_waits_does_not_stop_the_others(office: Office) -> None:
         release.wait(20)
         return server_plan(sync, full=full, actor=actor)
 
-    office.operations.plan = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(office.operations, "plan", slow)
     waiting = [
         threading.Thread(target=office.client.plan, args=("people",), kwargs={"full": False, "actor": ""})
         for _ in range(100)

@@ -122,14 +122,18 @@ class Daemon:
 def daemon(folder: Path, *, env: Mapping[str, str] | None = None, wait: bool = True) -> Iterator[Daemon]:
     """A daemon on *folder*, killed at the end if it still lives."""
     log = folder.parent / f"{folder.name}.log"
-    with log.open("a") as out:
-        process = subprocess.Popen(
-            ["/usr/bin/env", "--block-signal=HUP", sys.executable, "-m", "daemon.service.serve", str(folder)],
-            stderr=out,
-            stdout=out,
-            env={**os.environ, **(env or {})},
-            text=True,
-        )
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # as the unit does with `env --block-signal=HUP`
+    try:
+        with log.open("a") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "daemon.service.serve", str(folder)],
+                stderr=out,
+                stdout=out,
+                env={**os.environ, **(env or {})},
+                text=True,
+            )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     running = Daemon(folder, process, log)
     try:
         if wait:

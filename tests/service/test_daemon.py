@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socketserver
 import stat
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -157,15 +159,16 @@ def test_a_storm_of_signals_ends_with_what_the_files_say(folder: Path) -> None:
     assert said.count("config applied") == generation - 1
 
 
-def test_signals_during_the_start_neither_kill_nor_get_lost(folder: Path) -> None:
-    with daemon(folder, wait=False) as running:
-        until(lambda: (folder / "state/admin.sock").exists() or running.signal(signal.SIGHUP))
-        client = None
-        until(lambda: running.process.poll() is not None or (folder / "state/admin.sock").exists())
-        assert running.process.poll() is None, running.text()
-        client = running.client()
+def test_a_signal_during_the_start_neither_kills_nor_gets_lost(folder: Path, listener: Listener) -> None:
+    with daemon(folder, env={"NOTIFY_SOCKET": str(listener.path)}, wait=False) as running:
+        while not (folder / "state").exists():  # long before anything could be reloaded
+            running.signal(signal.SIGHUP)
+            time.sleep(0.005)
+        until(lambda: any("RELOADING" in word for word in listener.hear()), what=running.text)
 
-        assert client.status()["state"] in ("running", "reloading")
+        assert running.stop() == 0
+
+    assert "READY" in listener.words[0]
 
 
 def test_sigterm_during_the_start_ends_it(folder: Path) -> None:
@@ -185,7 +188,7 @@ def test_sigterm_during_the_start_ends_it(folder: Path) -> None:
 
 
 def test_sigterm_stops_a_run_at_its_next_batch(tmp_path: Path) -> None:
-    folder = lay_out(tmp_path / "c", people=4000)
+    folder = lay_out(tmp_path / "c", people=1500)
     with daemon(folder) as running:
         client = running.client()
         approve_all(client)
@@ -209,7 +212,7 @@ def test_sigterm_stops_a_run_at_its_next_batch(tmp_path: Path) -> None:
     (report,) = outcome
     assert isinstance(report, dict)
     assert report["state"] == "stopped"
-    assert 100 < report["counts"]["written"] < 4000
+    assert 100 < report["counts"]["written"] < 1500
     with foreground.open(folder, os.environ) as operations:
         (run,) = operations.runs("people", limit=9)["runs"]
         active = operations.status()["syncs"][0]["pairs"]["active"]
@@ -218,7 +221,7 @@ def test_sigterm_stops_a_run_at_its_next_batch(tmp_path: Path) -> None:
 
 
 def test_what_waits_in_line_is_sent_home_by_a_stop(tmp_path: Path) -> None:
-    folder = lay_out(tmp_path / "c", people=4000)
+    folder = lay_out(tmp_path / "c", people=1500)
     with daemon(folder) as running:
         client = running.client()
         approve_all(client)
@@ -241,7 +244,7 @@ def test_what_waits_in_line_is_sent_home_by_a_stop(tmp_path: Path) -> None:
 
 
 def test_a_killed_daemon_is_followed_by_one_that_takes_up_its_state(tmp_path: Path) -> None:
-    folder = lay_out(tmp_path / "c", people=2000)
+    folder = lay_out(tmp_path / "c", people=1000)
     with daemon(folder) as running:
         client = running.client()
         approve_all(client)
@@ -265,8 +268,72 @@ def test_a_killed_daemon_is_followed_by_one_that_takes_up_its_state(tmp_path: Pa
 def test_the_watchdog_is_fed_and_health_answers(folder: Path, listener: Listener) -> None:
     env = {"NOTIFY_SOCKET": str(listener.path), "WATCHDOG_USEC": "4000000"}
     with daemon(folder, env=env) as running:
-        until(lambda: sum("WATCHDOG" in word for word in listener.hear()) >= 2)
+        until(lambda: sum("WATCHDOG" in word for word in listener.hear()) >= 2, what=running.text)
         running.stop()
+
+
+def test_without_a_watchdog_nobody_is_fed(folder: Path, listener: Listener) -> None:
+    with daemon(folder, env={"NOTIFY_SOCKET": str(listener.path)}) as running:
+        time.sleep(1.2)
+        running.stop()
+
+    assert not any("WATCHDOG" in word for word in listener.hear())
+
+
+class _Deaf(socketserver.BaseRequestHandler):
+    """Takes a request and never answers."""
+
+    def handle(self) -> None:
+        cast(_DeafServer, self.server).called.set()
+        cast(_DeafServer, self.server).ended.wait(60)
+
+
+class _DeafServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Deaf)
+        self.called, self.ended = threading.Event(), threading.Event()
+
+
+REMOTE = """\
+version: 1
+name: crm
+connector: rest
+base_url: http://127.0.0.1:PORT
+auth: {kind: none}
+entities:
+  contact:
+    id: id
+    read: {list: {get: /contacts, records: "@"}}
+"""
+
+
+def test_a_second_sigterm_leaves_a_run_that_hangs(folder: Path) -> None:
+    with _DeafServer() as deaf:
+        threading.Thread(target=deaf.serve_forever, daemon=True).start()
+        port = str(deaf.server_address[1])
+        (folder / "systems/crm.yaml").write_text(REMOTE.replace("PORT", port))
+        try:
+            with daemon(folder) as running:
+                running.client().run("people", full=False, only=None, wait=False, **ASK)
+                assert deaf.called.wait(10), running.text()
+                running.signal(signal.SIGTERM)
+                until(lambda: "stopping" in running.text())
+                began = time.monotonic()
+                running.signal(signal.SIGTERM)
+
+                assert running.process.wait(20) == 0
+                assert 4 < time.monotonic() - began < 8
+        finally:
+            deaf.ended.set()
+            deaf.shutdown()
+
+    assert "runs were left in the middle" in running.text()
+    with foreground.open(folder, os.environ) as operations:
+        assert [run["state"] for run in operations.runs("people", limit=9)["runs"]] == ["killed"]
+        assert operations.audit_verify(expect_size=None, max_age=None)["code"] == 0
 
 
 def test_a_schedule_runs_by_itself_and_a_reload_changes_it(folder: Path) -> None:
