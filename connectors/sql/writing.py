@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
 from connectors.base import Done, Fields, Lost, NotSent, Outcome, Permanent, Record, Refused, Stale, Write
 from connectors.sql.columns import Shape
@@ -93,18 +93,40 @@ class Writer:
         return self.shape.written(fields)
 
     def _born(self, connection: sa.Connection, creates: Mapping[int, dict[str, Any]]) -> dict[int, Outcome]:
-        """All at once where every row brings its key and the same columns; else, or if that fails, one by one."""
-        rows = list(creates.values())
-        alike = len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows)
-        if alike and all(rows[0].get(name) is not None for name in self.shape.key):
-            savepoint = connection.begin_nested()
-            try:
-                connection.execute(sa.insert(self.shape.source), rows)
-                savepoint.commit()
-                return {at: Done(self.shape.id(row)) for at, row in creates.items()}
-            except _TROUBLE as error:
-                self._undo(savepoint, error)
-        return {at: self._insert(connection, row) for at, row in creates.items()}
+        """Rows of the same columns all at once; if that fails, one by one."""
+        alike: dict[frozenset[str], dict[int, dict[str, Any]]] = {}
+        for at, row in creates.items():
+            alike.setdefault(frozenset(row), {})[at] = row
+        outcomes: dict[int, Outcome] = {}
+        for rows in alike.values():
+            ids = self._insert_together(connection, list(rows.values())) if len(rows) > 1 else None
+            if ids is None:
+                outcomes |= {at: self._insert(connection, row) for at, row in rows.items()}
+            else:
+                outcomes |= {at: Done(id) for at, id in zip(rows, ids, strict=True)}
+        return outcomes
+
+    def _insert_together(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> list[str] | None:
+        """The ids of the new rows in their order; None where it has to be done one by one."""
+        insert = sa.insert(self.shape.source)
+        keyed = all(rows[0].get(name) is not None for name in self.shape.key)
+        savepoint = connection.begin_nested()
+        try:
+            if keyed:
+                connection.execute(insert, rows)
+                ids = [self.shape.id(row) for row in rows]
+            else:
+                columns = [self.shape.source.c[name] for name in self.shape.key]
+                born = connection.execute(insert.returning(*columns, sort_by_parameter_order=True), rows)
+                ids = [self.shape.id(row) for row in born.mappings()]
+            savepoint.commit()
+        except (Permanent, InvalidRequestError):  # no key came out, or the dialect cannot tell which is whose
+            savepoint.rollback()
+            return None
+        except _TROUBLE as error:
+            self._undo(savepoint, error)
+            return None
+        return ids
 
     def _insert(self, connection: sa.Connection, row: dict[str, Any]) -> Outcome:
         columns = [self.shape.source.c[name] for name in self.shape.key]
