@@ -90,7 +90,11 @@ def to_problem(error: TallystickError) -> Problem:
 
 def to_error(raw: bytes) -> TallystickError:
     """The error that was sent, of the class it had."""
-    problem = msgspec.json.decode(raw, type=Problem)
+    try:
+        problem = msgspec.json.decode(raw, type=Problem)
+    except msgspec.MsgspecError:
+        text = raw[:200].decode(errors="replace").strip()
+        return TallystickError(f"the daemon answered '{text}': is it of another version? Restart it after an upgrade")
     kind = getattr(errors, problem.title, TallystickError)
     if kind is ConfigError:
         return ConfigError(problem.problems or (problem.detail,))

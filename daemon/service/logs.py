@@ -85,7 +85,7 @@ def set_up(config: LogConfig, redactor: Redactor, env: Mapping[str, str], stream
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler = _Out(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -93,12 +93,27 @@ def set_up(config: LogConfig, redactor: Redactor, env: Mapping[str, str], stream
         )
     )
     root = logging.getLogger()
-    for old in root.handlers[:]:
+    for old in [handler for handler in root.handlers if isinstance(handler, _Out)]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
     for noisy in ("apscheduler", "uvicorn", "httpx", "httpcore", "ldap3", "sqlalchemy", "asyncio"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+
+
+class _Out(logging.Handler):
+    """Writes lines to the given stream, or to whatever standard error is at that moment."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line. A stream that is gone must not stop the work."""
+        with suppress(OSError, ValueError):
+            out = self._stream or sys.stderr
+            out.write(self.format(record) + "\n")
+            out.flush()
 
 
 def _exception_text(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -41,6 +41,8 @@ HASTE: Final = 5.0
 """Seconds that a second SIGTERM leaves them."""
 CLOCK_STEP: Final = 60.0
 REMEMBER: Final = 60.0
+HEAL: Final = 5.0
+"""Seconds between two tries to take up an audit log that stopped."""
 DEADLINE: Final = 30.0
 """Seconds within which the loop answers a question."""
 STOPPING: Final = "the daemon is stopping; the work goes on after its next start"
@@ -69,7 +71,7 @@ class Loop:
         self._guard = threading.Lock()
         self._beat = self._turned = clock.monotonic()
         self._offset = clock.now() - clock.monotonic()
-        self._remembered = clock.monotonic()
+        self._remembered = self._healed = clock.monotonic()
         self._scheduler: Scheduler | None = None
 
     # Called from anywhere
@@ -178,12 +180,24 @@ class Loop:
             self.runtime.audit.tick()
         except AuditError as error:
             log.critical("audit log stopped", reason=str(error))
+        if self.runtime.audit.failed and now - self._healed >= HEAL and self.table.idle:
+            self._healed = now
+            self._take_up_audit()
         if now - self._remembered >= REMEMBER:
             self._remembered = now
             self._remember_audit()
         self._heed_the_clock()
         if self.notifier.watchdog and now - self._beat < STALE:
             self.notifier.alive()
+
+    def _take_up_audit(self) -> None:
+        """Does for a stopped log what a restart would do, while nobody is at work."""
+        try:
+            self.runtime.take_up_audit(self.generation.config)
+        except (TallystickError, OSError) as error:
+            log.error("audit log still stopped", reason=str(error))
+        else:
+            log.warning("audit log taken up again")
 
     def _remember_audit(self) -> None:
         try:

@@ -47,6 +47,11 @@ class Runtime:
         """One entry about the daemon itself. Raises AuditError unless it is durable."""
         self.audit.append([Entry({"action": action, "actor": actor, **facts})])
 
+    def take_up_audit(self, config: Config) -> None:
+        """Closes an audit log that failed and opens it anew, with the recovery of a start. Raises like a start."""
+        self.audit.close()
+        self.audit = _open_audit(config, self.store)
+
     def remember_audit(self) -> None:
         """Notes in the store how long the audit log is by now."""
         self.store.note(AUDIT_SIZE, self.audit.head.size)
@@ -73,9 +78,8 @@ def start(
         store = Store(store_file(config))
         stack.callback(store.close)
         store.journal.close_runs(clock.now())
-        audit = _open_audit(config, store)
-        stack.callback(audit.close)
-        runtime = Runtime(folder, env, store, audit, redactor=redactor)
+        runtime = Runtime(folder, env, store, _open_audit(config, store), redactor=redactor)
+        stack.callback(lambda: runtime.audit.close())
         generation = build(config, 1, runtime.registry, redactor, env)
         yield runtime, generation
 

@@ -114,6 +114,12 @@ def test_a_configuration_error_arrives_with_all_its_faults() -> None:
     assert back.problems == ("a.yaml:1:1: x", "b.yaml:2:2: y")
 
 
+def test_an_answer_that_is_no_problem_is_not_a_traceback(office: Office) -> None:
+    _, raw = office.get("/v1/verb_of_tomorrow", "POST")
+
+    assert "another version" in str(wire.to_error(raw))
+
+
 def test_decimals_and_large_integers_travel_exactly() -> None:
     value = {"salary": Decimal("98765432109876543210.12"), "number": 1234567890123456789012345}
 

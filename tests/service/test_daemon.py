@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socketserver
 import stat
@@ -278,6 +279,29 @@ def test_without_a_watchdog_nobody_is_fed(folder: Path, listener: Listener) -> N
         running.stop()
 
     assert not any("WATCHDOG" in word for word in listener.hear())
+
+
+def test_a_full_disk_stops_every_write_and_heals_by_itself(folder: Path) -> None:
+    with daemon(folder) as running:
+        client = running.client()
+        approve_all(client)
+        segment = max((folder / "state/audit/seg").glob("*.seg"))
+        room = (segment.stat().st_size, resource.RLIM_INFINITY)  # no file may grow beyond this
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, room)
+
+        with pytest.raises(TallystickError, match="audit log cannot be written") as refused:
+            client.run("people", full=False, only=None, wait=True, **ASK)
+        status = client.status()
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        until(lambda: client.status()["audit"]["failed"] is None, what=running.text)
+        ran = client.run("people", full=False, only=None, wait=True, **ASK)
+        verdict = client.audit_verify(expect_size=None, max_age=None)
+        assert running.stop() == 0
+
+    assert refused.value.exit_code == 74
+    assert "the audit log stopped" in status["attention"][0]["what"]
+    assert (ran["state"], ran["counts"]["written"]) == ("done", 3)
+    assert verdict["code"] == 0
 
 
 class _Deaf(socketserver.BaseRequestHandler):
