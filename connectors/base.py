@@ -157,12 +157,14 @@ class Write:
 class Done:
     """It happened. *record* is what the system shows now, if it told; *version* is the one this write produced.
 
-    A *record* of another version than *version* was read after somebody else's edit.
+    A *record* of another version than *version* was read after somebody else's edit. *exact* says that nobody could
+    come between: the record was read in the transaction of the write itself.
     """
 
     id: str
     version: str | None = None
     record: Record | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

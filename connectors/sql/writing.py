@@ -266,7 +266,7 @@ class Writer:
         name = self.facts.version
         version = None if name is None else str(self.shape.codecs[name].shown(row[name]))
         record = Record(done.id, self.shape.fields(row, self.wanted), version) if self.wanted else None
-        return replace(done, version=version, record=record)
+        return replace(done, version=version, record=record, exact=record is not None)
 
     def _rows(
         self, connection: sa.Connection, ids: Sequence[str], names: Sequence[str], *, lock: bool = False
