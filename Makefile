@@ -29,7 +29,7 @@ lint: $(VENV)/.test
 	$(BIN)/lint-imports
 
 demo: $(VENV)/.product
-	folder="$(DEMO)"
+	@folder="$(DEMO)"
 	[ -n "$$folder" ] || folder=$$(mktemp -d "$${TMPDIR:-/tmp}/tallystick-demo.XXXX")
 	$(BIN)/tallystick demo "$$folder"
 
@@ -43,7 +43,7 @@ clean:
 # --- the virtual environment; a stamp says for what it was made ready ---
 
 $(VENV)/.made:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
 	    echo "Tallystick needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12" >&2
 	    exit 1
 	}
@@ -57,10 +57,12 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.product: $(VENV)/.made pyproject.toml
+	@echo 'installing Tallystick into $(VENV) ...'
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml
+	@echo 'installing Tallystick and what its tests need into $(VENV) ...'
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/.product
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from daemon.cli.demo.seed import COMPANIES, EMPLOYEES, MISSING, Employee, employee
 from daemon.cli.demo.stage import Stage
 
-GUARDED, CLASH = 5, 4
+GUARDED, CLASH, DEGRADED = 5, 4, 1
 WINDOW: Final = 3.0
 """Seconds after which the CRM cannot be at work on a lost request; configs/systems/democrm.yaml says 2."""
 _NEW: Final = 8
@@ -114,6 +114,7 @@ def bad_config(stage: Stage) -> None:
     file.write_text(good.replace("type: email, wins: left", "type: email, wins: lefft"), "utf-8")
     text = stage.tallystick("reload", expect=1)
     stage.prove("syncs/people.yaml:" in text and "^" in text, "the answer names file, line and column")
+    stage.tallystick("status", expect=DEGRADED, longest=3)
     stage.hr("UPDATE employee SET title = 'Founder' WHERE id = 'E-1001'")
     stage.tallystick("run", "people", longest=2)
     stage.prove(stage.contact("E-1001")["properties"]["title"] == "Founder", "the old configuration goes on working")

@@ -52,7 +52,9 @@ def plan(session: Session, sync: str, full: bool, tell: bool) -> int:
 
 @click.command(cls=Verb)
 @click.argument("sync")
-@click.option("--kind", "kinds", multiple=True, help="Only this kind: adopt, creates, updates, deletes, blanked.")
+@click.option(
+    "--kind", "kinds", multiple=True, help="Only this kind: adopt, creates, updates, deletes, blanked, shrink."
+)
 @click.option("--only", metavar="KEY", help="Only the pair of this record id.")
 @click.option("--reason", default="", help="Why; it is kept in the audit log.")
 @click.option("--expires", type=Span(), default="24h", show_default=True, help="How long the approval holds.")
