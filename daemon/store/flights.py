@@ -46,6 +46,12 @@ class Flights:
         with self._db.transaction() as db:
             (first,) = db.execute("SELECT coalesce(max(value), 0) + 1 FROM meta WHERE name = 'intent'").fetchone()
             db.execute("INSERT OR REPLACE INTO meta VALUES ('intent', ?)", (first + len(items) - 1,))
+            newest = max((item.get("pair", 0) for item in items), default=0)
+            db.execute(
+                "INSERT INTO meta VALUES ('pair', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+                (newest,),
+            )
             id = db.execute(
                 "INSERT INTO flight (sync, run, first, size, state, payload) VALUES (?, ?, ?, ?, 'planned', ?)",
                 (sync, run, first, len(items), self._vault.seal(items)),

@@ -1,6 +1,7 @@
 """This is where pairs are found, written down and counted."""
 
 import sqlite3
+import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ class Pairs:
         self._db = database
         self._vault = vault
         self._layouts: dict[int, tuple[str, ...]] = {}
+        self._last_key = 0
+        self._fresh_lock = threading.Lock()
 
     def known(self, sync: int, side: Side, ids: Sequence[str]) -> dict[str, Known]:
         """What reading needs of the halves with these record ids."""
@@ -97,11 +100,17 @@ class Pairs:
         return list(dict.fromkeys(key for (key,) in rows))
 
     def new_keys(self) -> Iterator[int]:
-        """Fresh pair keys, for one run at a time."""
-        ((last,),) = self._db.rows("SELECT coalesce(max(key), 0) FROM pair")
+        """Fresh pair keys. None is given twice: not to two syncs at once, not again while a flight speaks of it."""
         while True:
-            last += 1
-            yield last
+            with self._fresh_lock:
+                if not self._last_key:
+                    ((self._last_key,),) = self._db.rows(
+                        "SELECT max((SELECT coalesce(max(key), 0) FROM pair),"
+                        " (SELECT coalesce(max(value), 0) FROM meta WHERE name = 'pair'))"
+                    )
+                self._last_key += 1
+                key = self._last_key
+            yield key
 
     def remember(self, sync: int, pairs: Iterable[Pair], *, drop: Collection[int] = ()) -> None:
         """Write down *pairs* as they are now, new or changed, and forget those in *drop*, in one transaction."""
