@@ -22,6 +22,10 @@ Outcome: TypeAlias = Literal["nothing", "remember", "left", "right", "hold"]
 """left and right name the side whose value is taken."""
 
 
+WHOLE = "hold: record"
+"""Stands in the reason of a field that could flow and waits with its record."""
+
+
 @dataclass(frozen=True, slots=True)
 class Motion:
     """How one field (or one group) stands between its two sides."""
@@ -81,8 +85,10 @@ def merge(
         if outcome in ("left", "right"):
             for rule in rules:
                 _move(rule, outcome, items, why, moves)
-    if any(sync.rule(name).hold == "record" for name in held):
-        return Merged((), (), held, frozenset())
+    if stopper := next((name for name in held if sync.rule(name).hold == "record"), None):
+        flowing = {move.field for side in moves for move in moves[side]}
+        held |= dict.fromkeys(flowing, f"waits for {stopper}, {WHOLE}")  # or its edit would count as settled
+        return Merged((), (), held, frozenset(settled - flowing))
     return Merged(tuple(moves["left"]), tuple(moves["right"]), held, frozenset(settled))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.base import Op
 from connectors.paths import ABSENT
-from daemon.core.merge import Merged, Ruling, merge, moved
+from daemon.core.merge import WHOLE, Merged, Ruling, merge, moved
 from daemon.core.model import Change, Decision, Item, Look, Move, Pair, Reason
 from daemon.core.rules import SIDES, Case, Rule, Side, Sync, other
 from daemon.core.types import empty
@@ -64,7 +64,8 @@ def _merged(base: Decision, merged: Merged) -> Decision:
     moves: dict[Side, tuple[Move, ...]] = {"left": merged.to_left, "right": merged.to_right}
     changes = tuple(Change(side, "update", moves[side]) for side in ("right", "left") if moves[side])
     if merged.held:
-        conflict = all("changed on both" in why or "first contact" in why for why in merged.held.values())
+        causes = [why for why in merged.held.values() if WHOLE not in why]
+        conflict = all("changed on both" in why or "first contact" in why for why in causes)
         reason: Reason = "conflict" if conflict else "mapping"
         return replace(
             base, changes=changes, held=merged.held, state="held", reason=reason, detail={"fields": dict(merged.held)}

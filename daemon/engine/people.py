@@ -9,7 +9,7 @@ from connectors.paths import ABSENT
 from daemon.audit.entries import Entry
 from daemon.audit.log import AuditLog
 from daemon.core.guards import needs_approval
-from daemon.core.merge import Ruling, moved
+from daemon.core.merge import WHOLE, Ruling, moved
 from daemon.core.model import Decision, Item, Pair
 from daemon.core.rules import SIDES, Rule, Side, Sync
 from daemon.engine.context import Context, start
@@ -150,7 +150,7 @@ def resolve(
         raise NoSuch(f"pair {decision.pair.key} of {sync.name} has no conflict now")
     if unknown := sorted(set(fields) - decision.held.keys()):
         raise NoSuch(f"field '{unknown[0]}' is not in conflict; in conflict: {', '.join(sorted(decision.held))}")
-    names = [name for name in decision.held if not fields or name in fields]
+    names = [name for name, why in decision.held.items() if (not fields or name in fields) and WHOLE not in why]
     left, right = decision.left.item, decision.right.item
     if left is None or right is None:
         raise TallystickError("a record of the pair cannot be read now; try again")
