@@ -16,7 +16,7 @@ from daemon.core.model import Change, Decision, Pair
 from daemon.core.rules import Side
 from daemon.engine.context import Context
 from daemon.engine.failpoints import reached
-from daemon.engine.settle import settled
+from daemon.engine.settle import reached_halfway, settled
 from daemon.engine.wires import entry, flight_item, make_write, may_create
 from daemon.store.flights import Flight
 
@@ -177,10 +177,14 @@ def _settle(
         results.append(result)
         if isinstance(outcome, Done):
             done[id(decision)][change.side] = outcome
-            if change is decision.changes[-1]:
-                pairs.append(settled(decision, done[id(decision)], context.views, context.clock()))
-                drop += _absorbed(decision)
-        elif pair := _unsettled(context, decision, outcome, progress, not_before):
+        halfway = replace(decision, pair=reached_halfway(decision, done[id(decision)], context.views))
+        if not isinstance(outcome, Done):
+            pair = _unsettled(context, halfway, outcome, progress, not_before)
+        elif change is decision.changes[-1]:
+            pair = settled(decision, done[id(decision)], context.views, context.clock())
+        else:
+            pair = _held(context, halfway, "stale", {"why": "its other side is not written yet"})
+        if pair:
             pairs.append(pair)
             drop += _absorbed(decision)
     size = context.audit.head.size
@@ -227,9 +231,11 @@ def _unsettled(
             return replace(_held(context, decision, "unknown", {"why": message}), next_try=not_before)
         case Pending(job):
             return replace(_held(context, decision, "unknown", {"why": f"job {job}"}), next_try=not_before)
-        case Stale():
+        case Stale(message):
             progress.stale.append(decision.pair)
-    return None
+            return _held(context, decision, "stale", {"why": message})
+        case _:
+            return None
 
 
 def _held(context: Context, decision: Decision, reason: Any, detail: Mapping[str, Any]) -> Pair:

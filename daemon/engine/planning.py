@@ -26,8 +26,8 @@ def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[i
 
 def again(context: Context, pairs: Sequence[Pair]) -> list[Decision]:
     """Decide *pairs* anew from fresh reads of both sides."""
-    looks: dict[int, dict[Side, Look]] = {pair.key: {} for pair in pairs}
-    return list(_whole_pairs(context, {pair.key: pair for pair in pairs}, looks))
+    whole = {pair.key: pair for pair in pairs if pair.left and pair.right}
+    return list(_whole_pairs(context, whole, {key: {} for key in whole}))
 
 
 def _looks(context: Context, sights: Mapping[Side, Sight]) -> dict[int, dict[Side, Look]]:

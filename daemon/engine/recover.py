@@ -6,6 +6,7 @@ settled  -> done, and perhaps not testified: the outcome is written, exactly onc
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.base import ConnectorError, Gone, Record
@@ -90,6 +91,7 @@ def _ask(context: Context, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
         happened = isinstance(answer, Gone)
     else:
         happened = isinstance(answer, Record) and _shows(context, item, answer)
+        pair = _with_sent(context, item, pair, answer) if pair and isinstance(answer, Record) else pair
     # either way the pair is read and merged anew in this run: what happened shows as equal, what did not is moved again
     return _verdict(happened, item["id"]), _waiting(pair, "stale") if pair else None
 
@@ -113,8 +115,10 @@ def _ask_create(context: Context, item: Mapping[str, Any], pair: Pair | None) ->
     claimed = context.store.pairs.known(context.row.id, side, [record.id])
     if claimed and claimed[record.id].key != pair.key:
         return {"result": "unknown", "message": "the match is another pair's record"}, _held(pair, "the match is taken")
-    born = Half(record.id, None, b"", {}, {}, tuple(key or None for key in item["keys"]))
-    halves = {side: born, other(side): pair.half(other(side))}
+    sent = _sent_at_birth(context, item, record)
+    born = Half(record.id, None, b"", {}, sent, tuple(key or None for key in item["keys"]))
+    source = pair.half(other(side))
+    halves = {side: born, other(side): replace(source, agreed=item["source"]) if source else None}
     adopted = Pair(pair.key, halves["left"], halves["right"], "held", "stale", {}, "created", since=context.clock())
     return {"result": "done", "record": record.id, "message": "found by probing"}, adopted
 
@@ -122,6 +126,24 @@ def _ask_create(context: Context, item: Mapping[str, Any], pair: Pair | None) ->
 def _shows(context: Context, item: Mapping[str, Any], record: Record) -> bool:
     seen = context.views[item["side"]].item(record)
     return all(seen.digests.get(name) == digest for name, digest in item["digests"].items())
+
+
+def _with_sent(context: Context, item: Mapping[str, Any], pair: Pair, record: Record) -> Pair:
+    """The pair, knowing which values on the written side are ours, so that none of them is taken for an edit."""
+    seen = context.views[item["side"]].item(record).digests
+    ours = {name: digest for name, digest in item["digests"].items() if seen.get(name) == digest}
+    half = pair.half(item["side"])
+    if half is None:
+        return pair
+    half = replace(half, sent=dict(half.sent) | ours)
+    return replace(pair, left=half) if item["side"] == "left" else replace(pair, right=half)
+
+
+def _sent_at_birth(context: Context, item: Mapping[str, Any], record: Record) -> dict[str, bytes]:
+    """What a created record was given. The digests were taken before it had an id; another value there is an edit."""
+    view = context.views[item["side"]]
+    now, unnamed = view.item(record).digests, view.item(replace(record, id="")).digests
+    return {name: now[name] if unnamed[name] == given else given for name, given in item["digests"].items()}
 
 
 def _verdict(happened: bool, id: str | None) -> dict[str, Any]:

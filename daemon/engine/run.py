@@ -21,6 +21,8 @@ from daemon.store.store import Store
 
 STALE_ROUNDS = 3
 """Times that a pair is read and merged again within one run because somebody edits it meanwhile."""
+TOLD = 1000
+"""Lines that a run's report holds; a plan holds all, because a plan is for reading."""
 SMALL = 20
 """Listings up to this size may shrink as they like."""
 
@@ -148,9 +150,10 @@ def _write_again(context: Context, progress: Progress) -> None:
         if not progress.stale or progress.halt:
             break
         pairs = context.store.pairs.get(pair.key for pair in progress.stale)
-        fresh = apply(context, judge(context, again(context, list(pairs.values()))).passed)
+        verdict = judge(context, again(context, list(pairs.values())))
+        fresh = apply(context, verdict.passed)
         progress.counts += fresh.counts
-        progress.stale, progress.halt = fresh.stale, fresh.halt
+        progress.stale, progress.halt = [*fresh.stale, *(d.pair for d, _ in verdict.held)], fresh.halt
     if progress.stale:
         context.store.pairs.remember(context.row.id, [_restless(pair, context.clock()) for pair in progress.stale])
 
@@ -217,6 +220,7 @@ def _report(
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
     told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire")]
+    told = told if context.request.kind == "plan" else told[:TOLD]
     return Report(
         context.sync.name,
         context.run,

@@ -36,6 +36,22 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
     )
 
 
+def reached_halfway(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, View]) -> Pair:
+    """The pair while only some of its changes are done: what was written is ours, and nothing new is agreed.
+
+    Else our own value would look like somebody's edit to the next run, if the other change never comes about.
+    """
+    pair = decision.pair
+    for change in decision.changes:
+        half, answer = pair.half(change.side), done.get(change.side)
+        if half is None or answer is None or change.op != "update":
+            continue
+        sent = dict(half.sent) | _shown(answer, change, views[change.side])
+        half = replace(half, version=answer.version, seen=b"", sent=sent)
+        pair = replace(pair, left=half) if change.side == "left" else replace(pair, right=half)
+    return pair
+
+
 def _half(decision: Decision, side: Side, done: Done | None, view: View) -> Half | None:
     old, item = decision.pair.half(side), decision.look(side).item
     change = next((c for c in decision.changes if c.side == side), None)
@@ -59,7 +75,7 @@ def _gathered(decision: Decision, old: Half | None, item: Item | None, view: Vie
         return replace(old, keys=()) if old and gone else old  # its match keys are free for a newcomer
     agreed, sent = _kept(old)
     for name, digest in item.digests.items():
-        if name not in decision.held and _told(item, name, old):
+        if name not in decision.held and _told(item, name):
             agreed[name] = digest
             sent.pop(name, None)
     if decision.state == "held" and not decision.held:
@@ -80,7 +96,7 @@ def _updated(decision: Decision, change: Change, done: Done, before: Item, view:
     agreed, sent = _kept(old)
     written = {move.field for move in change.moves}
     for name, digest in before.digests.items():
-        if name not in written and name not in decision.held and _told(before, name, old):
+        if name not in written and name not in decision.held and _told(before, name):
             agreed[name] = digest
             sent.pop(name, None)
     after = _proof(done, view)
@@ -99,9 +115,9 @@ def _kept(old: Half | None) -> tuple[dict[str, bytes], dict[str, bytes]]:
     return (dict(old.agreed), dict(old.sent)) if old else ({}, {})
 
 
-def _told(item: Item, name: str, old: Half | None) -> bool:
-    """Absence is no value to agree on, unless the field was once known."""
-    return item.values.get(name, ABSENT) is not ABSENT or (old is not None and name in old.agreed)
+def _told(item: Item, name: str) -> bool:
+    """Absence is no value to agree on: a record that does not say today shows what was agreed tomorrow."""
+    return item.values.get(name, ABSENT) is not ABSENT
 
 
 def _proof(done: Done, view: View) -> Item | None:
@@ -109,6 +125,13 @@ def _proof(done: Done, view: View) -> Item | None:
     if done.record is None or done.version is None or done.record.version != done.version:
         return None
     return view.item(done.record)
+
+
+def _shown(done: Done, change: Change, view: View) -> dict[str, bytes]:
+    """What the written fields show now: proven by the read-back, else as we sent them."""
+    if after := _proof(done, view):
+        return {move.field: after.digests[move.field] for move in change.moves}
+    return _sent(done.id, change.moves, view)
 
 
 def _sent(id: str, moves: tuple[Move, ...], view: View) -> dict[str, bytes]:
