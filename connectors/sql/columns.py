@@ -42,6 +42,10 @@ _KINDS: tuple[tuple[type[Any], Kind], ...] = (
 )
 
 
+_PARSED = frozenset({"decimal", "float", "date", "datetime", "json"})
+"""Kinds that SQLite may hold as text."""
+
+
 def kind_of(type_: Any) -> Kind:
     """What a reflected column holds."""
     return next((kind for known, kind in _KINDS if isinstance(type_, known)), "other")
@@ -57,6 +61,8 @@ class Codec:
 
     def shown(self, value: Any) -> Any:
         """The value as a field; text that does not fit its column's type is shown as it is."""
+        if value.__class__ is str and not (self.plain and self.kind in _PARSED):
+            return value  # most values of most tables
         match value:
             case None:
                 return None
@@ -209,6 +215,8 @@ class Shape:
 
     def id(self, row: Any) -> str:
         """The record's id: the key's text, or a JSON array of its parts."""
+        if len(self.key) == 1 and type(row[self.key[0]]) is int and self.codecs[self.key[0]].kind == "integer":
+            return str(row[self.key[0]])
         parts = [self.codecs[name].shown(row[name]) for name in self.key]
         if any(part is None for part in parts):
             raise Permanent(f"{self.place}: a row has no {' and '.join(self.key)}, so it cannot be told apart")
