@@ -10,7 +10,7 @@ Anything else is not a path (the mapping then reads it as a JMESPath expression)
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
@@ -170,7 +170,8 @@ def patch(record: Mapping[str, Any], values: Mapping[Path, Any], *, whole: bool 
     """The smallest partial record that puts *values* into *record*, lists coming whole with all their members.
 
     With *whole* the partial record holds each touched top-level key complete, for systems that replace objects.
-    A selector that finds no member adds one. The record itself is not changed.
+    A selector that finds no member adds one; a member that is left with nothing but what it is found by goes. The
+    record itself is not changed.
     """
     result: dict[str, Any] = {}
     for path, value in values.items():
@@ -179,6 +180,11 @@ def patch(record: Mapping[str, Any], values: Mapping[Path, Any], *, whole: bool 
             result[top] = _copy(record[top])
         _put(result, record, path.segments, value)
     return result
+
+
+def chosen(members: Sequence[Any], wanted: Selector) -> int | None:
+    """Where in a list the member is that *wanted* selects; the first, where several fit."""
+    return next((at for at, member in enumerate(members) if _fits(member, wanted)), None)
 
 
 def _put(into: dict[str, Any], seen: Any, segments: tuple[Key | Selector, ...], value: Any) -> None:
@@ -198,17 +204,24 @@ def _put(into: dict[str, Any], seen: Any, segments: tuple[Key | Selector, ...], 
 
 
 def _put_member(members: list[Any], wanted: Selector, rest: tuple[Key | Selector, ...], value: Any) -> None:
-    at = next((n for n, m in enumerate(members) if _fits(m, wanted)), None)
+    at = chosen(members, wanted)
     if at is None:
         if value is None:
             return  # nothing to clear
         members.append({wanted.name: wanted.value})
         at = len(members) - 1
-    if not rest:
-        members[at] = value
+    member = value
+    if rest:
+        member = dict(members[at])
+        _put(member, member, rest, value)
+    if value is None and _says_nothing(member, wanted):
+        del members[at]  # a work phone without a number is no work phone
     else:
-        members[at] = dict(members[at])
-        _put(members[at], members[at], rest, value)
+        members[at] = member
+
+
+def _says_nothing(member: Any, wanted: Selector) -> bool:
+    return member is None or all(value is None for name, value in member.items() if name != wanted.name)
 
 
 def _copy(value: Any) -> Any:
@@ -229,7 +242,8 @@ def _member(value: Any, name: str) -> Any:
 
 def _chosen(value: Any, wanted: Selector) -> Any:
     if isinstance(value, list | tuple):
-        return next((member for member in value if _fits(member, wanted)), None)
+        at = chosen(value, wanted)
+        return None if at is None else value[at]
     return None if value is None else ABSENT
 
 

@@ -92,20 +92,20 @@ class Wanted:
                 shown[top] = {**inner, name: None}
         for path in self._deep:
             if paths.read(shown, path) is ABSENT:
-                _put_null(shown, path)
+                shown = _with_null(shown, path.segments)
         return shown
 
 
-def _put_null(into: dict[str, Any], path: Path) -> None:
-    """None at the first missing key on the way; the objects on the way are copied, for they belong to the answer."""
-    for segment in path.segments:
-        if not isinstance(segment, paths.Key) or segment.name not in into:
-            into.setdefault(segment.name, None)
-            return
-        if not isinstance(into[segment.name], dict):
-            return
-        into[segment.name] = dict(into[segment.name])
-        into = into[segment.name]
+def _with_null(value: Any, segments: Sequence[paths.Key | paths.Selector]) -> Any:
+    """A copy of *value* with None at the first missing key on the way; it belongs to the answer and is not changed."""
+    segment, *rest = segments
+    if isinstance(segment, paths.Selector):
+        at = paths.chosen(value, segment) if isinstance(value, list) else None
+        return value if at is None or not rest else [*value[:at], _with_null(value[at], rest), *value[at + 1 :]]
+    if not isinstance(value, dict):
+        return value
+    inner = _with_null(value[segment.name], rest) if segment.name in value and rest else value.get(segment.name)
+    return {**value, segment.name: inner}
 
 
 def highest(rule: CursorFacts, records: Iterable[Any]) -> str | None:
