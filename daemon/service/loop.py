@@ -22,6 +22,7 @@ from daemon.service import clock
 from daemon.service.generation import Generation
 from daemon.service.notify import Notifier
 from daemon.service.operations import Job, run_job
+from daemon.service.pulse import Pulse
 from daemon.service.reload import Prepared
 from daemon.service.reloads import Reloads
 from daemon.service.runtime import Runtime
@@ -32,17 +33,10 @@ from daemon.service.table import SCHEDULE, Table, Task
 
 log = structlog.get_logger()
 
-TICK: Final = 1.0
-STALE: Final = 15.0
-"""Seconds without a heartbeat of the scheduler after which the watchdog is left hungry."""
 DRAIN: Final = 120.0
 """Seconds that a stop waits for runs to reach their next batch. The unit's TimeoutStopSec is longer."""
 HASTE: Final = 5.0
 """Seconds that a second SIGTERM leaves them."""
-CLOCK_STEP: Final = 60.0
-REMEMBER: Final = 60.0
-HEAL: Final = 5.0
-"""Seconds between two tries to take up an audit log that stopped."""
 DEADLINE: Final = 30.0
 """Seconds within which the loop answers a question."""
 STOPPING: Final = "the daemon is stopping; the work goes on after its next start"
@@ -52,7 +46,7 @@ Action: TypeAlias = Callable[[], object]
 
 
 class Loop:
-    """The control loop. `post`, `ask` and `live` may be called from any thread, everything else on the loop alone."""
+    """The control loop. `post`, `ask` and `wait` may be called from any thread, everything else on the loop alone."""
 
     def __init__(self, runtime: Runtime, generation: Generation, notifier: Notifier) -> None:
         self.runtime = runtime
@@ -61,6 +55,7 @@ class Loop:
         self.notifier = notifier
         self.table = Table(self._launch)
         self.reloads = Reloads(self)
+        self.pulse = Pulse(runtime, notifier)
         self.abandoned = False
         """Runs were still at work when the loop ended."""
         self._inbox: SimpleQueue[Action] = SimpleQueue()
@@ -69,9 +64,6 @@ class Loop:
         self._open: set[Future[Any]] = set()
         self._ended = False
         self._guard = threading.Lock()
-        self._beat = self._turned = clock.monotonic()
-        self._offset = clock.now() - clock.monotonic()
-        self._remembered = self._healed = clock.monotonic()
         self._scheduler: Scheduler | None = None
 
     # Called from anywhere
@@ -100,11 +92,6 @@ class Loop:
             with self._guard:
                 self._open.discard(future)
 
-    def live(self) -> bool:
-        """The loop turns and the scheduler wakes it."""
-        now = clock.monotonic()
-        return now - self._turned < STALE and now - self._beat < STALE
-
     def hear(self, word: Word) -> None:
         """A signal's word."""
         self.post(self.stop if word == "stop" else lambda: self.reloads.ask("signal"))
@@ -114,7 +101,8 @@ class Loop:
     def work(self) -> None:
         """Turns until the daemon was asked to stop and nobody is at work any more."""
         self._scheduler = Scheduler(
-            wake=lambda sync, full: self.post(lambda: self._wake(sync, full)), beat=lambda: self.post(self._on_beat)
+            wake=lambda sync, full: self.post(lambda: self._wake(sync, full)),
+            beat=lambda: self.post(self.pulse.beat),
         )
         try:
             self._follow()
@@ -158,6 +146,28 @@ class Loop:
             generation.retire()
             log.info("retired", generation=generation.number)
 
+    def take_over(self, prepared: Prepared, actor: str) -> None:
+        """Swaps the generation, once the audit log knows. Raises AuditError, and then nothing has changed."""
+        fresh, old = prepared.generation, self.generation
+        if fresh is None:
+            return
+        try:
+            self.runtime.testify(
+                "config.applied",
+                actor=actor,
+                generation=fresh.number,
+                digest=fresh.config.digest,
+                before=old.config.digest,
+                changes=list(prepared.changes),
+            )
+        except AuditError:
+            fresh.retire()
+            raise
+        self.generation = fresh
+        self._follow()
+        if not old.pins:
+            old.retire()
+
     def headline(self) -> str:
         """The daemon in one line."""
         config = self.generation.config
@@ -167,53 +177,17 @@ class Loop:
     def _turn_until_drained(self) -> None:
         while not (self.state == "draining" and (self.table.idle or self._out_of_patience())):
             with suppress(Empty):
-                self._inbox.get(timeout=max(0.0, self._turned + TICK - clock.monotonic()))()
-            if clock.monotonic() - self._turned >= TICK:
+                self._inbox.get(timeout=self.pulse.due_in)()
+            if not self.pulse.due_in:
                 self._tick()
 
     def _out_of_patience(self) -> bool:
         return self._give_up is not None and clock.monotonic() >= self._give_up
 
     def _tick(self) -> None:
-        self._turned = now = clock.monotonic()
-        try:
-            self.runtime.audit.tick()
-        except AuditError as error:
-            log.critical("audit log stopped", reason=str(error))
-        if self.runtime.audit.failed and now - self._healed >= HEAL and self.table.idle:
-            self._healed = now
-            self._take_up_audit()
-        if now - self._remembered >= REMEMBER:
-            self._remembered = now
-            self._remember_audit()
-        self._heed_the_clock()
-        if self.notifier.watchdog and now - self._beat < STALE:
-            self.notifier.alive()
-
-    def _take_up_audit(self) -> None:
-        """Does for a stopped log what a restart would do, while nobody is at work."""
-        try:
-            self.runtime.take_up_audit(self.generation.config)
-        except (TallystickError, OSError) as error:
-            log.error("audit log still stopped", reason=str(error))
-        else:
-            log.warning("audit log taken up again")
-
-    def _remember_audit(self) -> None:
-        try:
-            self.runtime.remember_audit()
-        except Exception as error:  # a full disk is no reason to end; the next run fails closed and says so
-            log.error("store not written", reason=str(error))
-
-    def _heed_the_clock(self) -> None:
-        step = clock.now() - clock.monotonic() - self._offset
-        if abs(step) > CLOCK_STEP and self._scheduler:
-            log.warning("clock was set", seconds=round(step))
-            self._offset += step
-            self._scheduler.start_over()
-
-    def _on_beat(self) -> None:
-        self._beat = clock.monotonic()
+        assert self._scheduler
+        self.pulse.tick(self.generation.config, idle=self.table.idle)
+        self.pulse.heed_the_clock(self._scheduler.start_over)
 
     def _wake(self, sync: str, full: bool) -> None:
         if self.state == "draining" or sync not in self.generation.config.syncs:
@@ -256,28 +230,6 @@ class Loop:
         self.table.end(task)
         self.unpin(task.generation)
         answer()
-
-    def take_over(self, prepared: Prepared, actor: str) -> None:
-        """Swaps the generation, once the audit log knows. Raises AuditError, and then nothing has changed."""
-        fresh, old = prepared.generation, self.generation
-        if fresh is None:
-            return
-        try:
-            self.runtime.testify(
-                "config.applied",
-                actor=actor,
-                generation=fresh.number,
-                digest=fresh.config.digest,
-                before=old.config.digest,
-                changes=list(prepared.changes),
-            )
-        except AuditError:
-            fresh.retire()
-            raise
-        self.generation = fresh
-        self._follow()
-        if not old.pins:
-            old.retire()
 
     def _follow(self) -> None:
         assert self._scheduler

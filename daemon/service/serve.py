@@ -105,7 +105,7 @@ class _Health:
 
     def live(self) -> bool:
         """See Health."""
-        return self._loop.live()
+        return self._loop.pulse.live()
 
     def ready(self) -> Mapping[str, bool]:
         """See Health. A refused reload does not make it unready: the old configuration works."""
