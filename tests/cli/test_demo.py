@@ -1,15 +1,20 @@
 """This is where the demo is told from beginning to end, and where a false story is shown to be found out."""
 
+import contextlib
 import re
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from daemon.cli.demo.stage import FalseStory, Stage, new_stage
+from daemon.cli.demo.seed import Employee
+from daemon.cli.demo.stage import PORT, FalseStory, Stage, new_stage
 from daemon.cli.demo.story import CHAPTERS, in_step
 from daemon.cli.demo.telling import Teller
+from daemon.cli.layout import STARTER, shipped_configs
+from daemon.config.load import load
 from tests.cli.calling import call
 
 
@@ -53,8 +58,6 @@ def test_the_comparison_of_the_story_sees_one_wrong_letter(tmp_path: Path) -> No
 
 
 def _copy_hr_into_crm(stage: Stage) -> None:
-    from daemon.cli.demo.seed import Employee
-
     contacts = stage.crm.collections["contacts"]
     known = {record["properties"]["email"]: record["id"] for record in stage.staff()}
     columns = "id, first_name, last_name, email, phone, title, department, grade"
@@ -64,3 +67,24 @@ def _copy_hr_into_crm(stage: Stage) -> None:
             contacts.update(known[person.email], {"properties": person.contact()}, None)
         else:
             contacts.create({"properties": person.contact()})
+
+
+def test_a_port_that_is_taken_is_replaced_in_the_configuration(tmp_path: Path) -> None:
+    with socket.socket() as squatter:
+        with contextlib.suppress(OSError):  # somebody else has it already: just as good
+            squatter.bind(("127.0.0.1", PORT))
+            squatter.listen()
+        with new_stage(tmp_path / "demo", Teller(color=False, slow=False)) as stage:
+            written = (tmp_path / "demo" / "systems" / "crm.yaml").read_text("utf-8")
+
+            assert f"base_url: {stage.crm.url}\n" in written
+            assert str(PORT) not in written
+
+
+def test_the_configurations_that_we_ship_have_no_fault() -> None:
+    example = load(shipped_configs(), env={})
+    starter = load(STARTER, env={})
+
+    assert sorted(example.syncs) == ["accounts", "people"]
+    assert sorted(starter.systems) == ["phonebook", "staff"]
+    assert {str(ref.ref) for ref in example.references()} == {"secret='crm-token'"}

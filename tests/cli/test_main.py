@@ -1,5 +1,9 @@
 """This is where the front door of the command line is tested: its speed, its exit codes, its manners in failure."""
 
+import contextlib
+import os
+import pty
+import re
 import subprocess
 import sys
 import time
@@ -123,3 +127,31 @@ def test_a_garbled_configuration_does_not_hide_the_daemon(
     (tmp_path / "tallystick.yaml").write_text(text)
 
     assert socket_of(tmp_path, env) == tmp_path / expected
+
+
+@pytest.mark.parametrize(("words", "env"), [([], {"NO_COLOR": "1"}), (["--no-color"], {})])
+def test_colours_only_add(tmp_path: Path, words: list[str], env: dict[str, str]) -> None:
+    coloured = on_a_terminal("version", folder=tmp_path)
+    failing = on_a_terminal("check", folder=tmp_path)
+
+    plain = on_a_terminal("check", *words, folder=tmp_path, **env)
+
+    assert "\x1b" not in coloured  # nothing in it is good, bad or changed
+    assert "\x1b[" in failing
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[[0-9;]*m", "", failing) == plain
+
+
+def on_a_terminal(*words: str, folder: Path, **env: str) -> str:
+    """What `tallystick WORDS` prints on a terminal."""
+    ours, theirs = pty.openpty()
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TALLYSTICK_CONFIG")}
+    command = [*TALLYSTICK, "--config", str(folder), *words]
+    subprocess.run(command, stdout=theirs, env={**clean, "TERM": "xterm-256color", **env}, check=False)
+    os.close(theirs)
+    told = b""
+    with contextlib.suppress(OSError):  # the end of a terminal whose other side is closed
+        while piece := os.read(ours, 65536):
+            told += piece
+    os.close(ours)
+    return told.decode()
