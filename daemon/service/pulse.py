@@ -24,7 +24,7 @@ CLOCK_STEP: Final = 60.0
 """Seconds by which the wall clock may differ from what passed before every time is computed anew."""
 REMEMBER: Final = 60.0
 """Seconds between two notes in the store of how long the audit log is."""
-HEAL: Final = 5.0
+HEAL: Final = 2.0
 """Seconds between two tries to take up an audit log that stopped."""
 
 

@@ -49,13 +49,14 @@ def folder(tmp_path: Path) -> Path:
 def test_a_clock_that_was_set_is_noticed_and_the_scheduler_goes_on(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("daemon.service.schedule.BEAT", 0.2)
     with structlog.testing.capture_logs() as said, turning(folder) as loop:
         real = clock.now
         set_at = time.monotonic()
         monkeypatch.setattr(clock, "now", lambda: real() + 7200)
         until(lambda: {"event": "clock was set", "seconds": 7200, "log_level": "warning"} in said)
-        monkeypatch.setattr("daemon.service.pulse.STALE", 3.0)
-        until(lambda: time.monotonic() > set_at + 3.0)
+        monkeypatch.setattr("daemon.service.pulse.STALE", 1.0)
+        until(lambda: time.monotonic() > set_at + 1.5)
 
         assert loop.pulse.live()  # so it was woken since
 
@@ -63,13 +64,13 @@ def test_a_clock_that_was_set_is_noticed_and_the_scheduler_goes_on(
 def test_a_scheduler_that_stands_still_leaves_the_watchdog_hungry(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.service.pulse.STALE", 1.5)
+    monkeypatch.setattr("daemon.service.pulse.STALE", 1.2)
     monkeypatch.setattr("daemon.service.schedule.BEAT", 3600.0)
     listener = Listener(tmp_path / "notify")
     with turning(folder, env={"NOTIFY_SOCKET": str(listener.path), "WATCHDOG_USEC": "1000000"}) as loop:
         until(lambda: not loop.pulse.live())
         fed = sum("WATCHDOG" in word for word in listener.hear())
-        time.sleep(2.2)
+        time.sleep(1.2)
 
         assert sum("WATCHDOG" in word for word in listener.hear()) == fed
     listener.close()

@@ -93,12 +93,13 @@ def test_what_comes_next_counts_full_comparisons_too() -> None:
     assert told == ["2026-11-23 03:00", "2026-11-23 12:00", "2026-11-24 03:00"]
 
 
-def test_the_scheduler_wakes_at_the_time_and_beats() -> None:
+def test_the_scheduler_wakes_at_the_time_and_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.service.schedule.BEAT", 0.2)
     woken, beaten = threading.Event(), threading.Event()
     scheduler = Scheduler(wake=lambda sync, full: woken.set() if (sync, full) == ("people", False) else None,
                           beat=beaten.set)  # fmt: skip
     try:
-        scheduler.follow({"people": every(1.0)})
+        scheduler.follow({"people": every(0.5)})
 
         assert woken.wait(5)
         assert beaten.wait(5)
@@ -111,23 +112,23 @@ def test_a_schedule_that_stays_keeps_its_time_when_others_change() -> None:
     scheduler = Scheduler(wake=lambda sync, full: woken.append((sync, clock.now())), beat=lambda: None)
     seen = threading.Event()
     try:
-        scheduler.follow({"people": every(1.0), "gone": every(1.0)})
-        for n in range(40):  # a storm of reloads must not push the time of an unchanged sync away
-            scheduler.follow({"people": every(1.0), f"other-{n}": every(3600)})
+        scheduler.follow({"people": every(0.5), "gone": every(0.5)})
+        for n in range(24):  # a storm of reloads must not push the time of an unchanged sync away
+            scheduler.follow({"people": every(0.5), f"other-{n}": every(3600)})
             seen.wait(0.05)
     finally:
         scheduler.stop()
 
     times = [moment for sync, moment in woken if sync == "people"]
     assert len(times) >= 1
-    assert not [sync for sync, moment in woken if sync == "gone" and moment > times[0] + 1.5]
+    assert not [sync for sync, moment in woken if sync == "gone" and moment > times[0] + 0.7]
 
 
 def test_after_the_clock_was_set_every_time_is_computed_anew() -> None:
     woken = threading.Event()
     scheduler = Scheduler(wake=lambda sync, full: woken.set(), beat=lambda: None)
     try:
-        scheduler.follow({"people": every(1.0)})
+        scheduler.follow({"people": every(0.5)})
         scheduler.start_over()
         woken.clear()
 
