@@ -129,9 +129,9 @@ class Budget:
                 try:
                     answer = send()
                 except (NotReached, AnswerLost) as e:
-                    report("failing")
+                    report("failing", str(e))
                     return None, e
-                report(rule(answer))
+                report(rule(answer), f"it answered {answer.status}")
                 return answer, None
         except BeingTried as e:
             return None, e
@@ -201,6 +201,7 @@ class Breaker:
         self._system, self._rule, self._clock = system, rule, clock
         self._lock = Lock()
         self._failures = 0
+        self._last = ""
         self._successes = 0
         self._opened: float | None = None
         self._probing = False
@@ -216,14 +217,15 @@ class Breaker:
         with self._lock:
             wait = self._wait()
             if wait > 0:
-                raise NotReached(
-                    f"{self._system}: failed {self._failures} times in a row, so it is left alone for {wait:.0f} s",
-                    retry_after=wait,
-                )
+                times = f"failed {self._failures} times in a row, so it is left alone for {wait:.0f} s"
+                raise NotReached(f"{self._system}: {times}; the last time: {self._last}", retry_after=wait)
 
     @contextmanager
-    def attempt(self) -> Iterator[Callable[[Ruling], None]]:
-        """One request; what it is given takes the ruling. Raises NotReached while open or another one is probing."""
+    def attempt(self) -> Iterator[Callable[[Ruling, str], None]]:
+        """One request; what it is given takes the ruling and its reason.
+
+        Raises NotReached while open or another one is probing.
+        """
         self.check()
         probe = self._begin_probe()
         try:
@@ -242,10 +244,11 @@ class Breaker:
             self._probing = True
             return True
 
-    def _report(self, ruling: Ruling) -> None:
+    def _report(self, ruling: Ruling, why: str) -> None:
         with self._lock:
             if ruling == "failing":
                 self._failures += 1
+                self._last = why
                 self._successes = 0
                 if self._opened is not None or self._failures >= self._rule.failures:
                     self._opened = self._clock()
