@@ -28,7 +28,7 @@ from daemon.service.reloads import Reloads
 from daemon.service.runtime import Runtime
 from daemon.service.schedule import Scheduler
 from daemon.service.signals import Word
-from daemon.service.status import State
+from daemon.service.status import State, counted
 from daemon.service.table import SCHEDULE, Table, Task
 
 log = structlog.get_logger()
@@ -171,8 +171,8 @@ class Loop:
     def headline(self) -> str:
         """The daemon in one line."""
         config = self.generation.config
-        line = f"generation {self.generation.number}: {len(config.syncs)} syncs, {len(config.systems)} systems"
-        return line + self.reloads.headline()
+        size = f"{counted(len(config.syncs), 'sync')}, {counted(len(config.systems), 'system')}"
+        return f"generation {self.generation.number}: {size}{self.reloads.headline()}"
 
     def _turn_until_drained(self) -> None:
         while not (self.state == "draining" and (self.table.idle or self._out_of_patience())):

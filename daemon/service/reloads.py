@@ -15,6 +15,7 @@ from daemon.errors import AuditError, ConfigError
 from daemon.service import clock, logs
 from daemon.service.generation import Generation
 from daemon.service.reload import Prepared, prepare
+from daemon.service.status import counted
 
 if TYPE_CHECKING:
     from daemon.service.loop import Loop
@@ -50,7 +51,7 @@ class Reloads:
         if not self.refused:
             return ""
         first = self.refused[0].splitlines()[0][:120]
-        return f"; reload refused {clock.as_text(self.refused_at)}: {len(self.refused)} problems ({first})"
+        return f"; reload refused {clock.as_text(self.refused_at)}: {counted(len(self.refused), 'problem')} ({first})"
 
     def _begin(self) -> None:
         asked, self._asked = self._asked, []

@@ -52,6 +52,11 @@ def product_version() -> str:
         return "unknown"
 
 
+def counted(number: int, word: str) -> str:
+    """1 sync, 2 syncs."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def _sync(runtime: Runtime, name: str, running: str | None, next_time: float | None) -> dict[str, Any]:
     counts = runtime.store.pairs.count(runtime.store.sync(name).id)
     last = next((run for run in runtime.store.journal.runs(name, 2) if run["state"] != "running"), None)
@@ -70,7 +75,7 @@ def _house(runtime: Runtime, refused: Sequence[str]) -> list[dict[str, Any]]:
         what = f"the audit log stopped ({runtime.audit.failed}); nothing is written to any system"
         needs.append({"sync": None, "what": what, "remedy": "free space or repair the disk, then restart the daemon"})
     if refused:
-        what = f"the files were refused ({len(refused)} problems); the configuration before goes on"
+        what = f"the files were refused ({counted(len(refused), 'problem')}); the configuration before goes on"
         needs.append({"sync": None, "what": what, "remedy": "tallystick check, then tallystick reload"})
     return needs
 
@@ -87,5 +92,5 @@ def _needs(sync: Mapping[str, Any]) -> list[dict[str, Any]]:
         case "held":
             needs.append({"sync": name, "what": "something waits for a person", "remedy": f"tallystick plan {name}"})
     if held := sync["pairs"]["held"]:
-        needs.append({"sync": name, "what": f"{held} pairs are held", "remedy": f"tallystick held {name}"})
+        needs.append({"sync": name, "what": f"{counted(held, 'pair')} held", "remedy": f"tallystick held {name}"})
     return needs

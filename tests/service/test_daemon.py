@@ -71,7 +71,7 @@ def test_from_start_to_stop(folder: Path, listener: Listener) -> None:
     assert mode == 0o600
     assert not running.socket.exists()
     words = listener.hear()
-    assert words[0] == {"READY": "1", "STATUS": "generation 1: 1 syncs, 2 systems"}
+    assert words[0] == {"READY": "1", "STATUS": "generation 1: 1 sync, 2 systems"}
     assert words[-1]["STOPPING"] == "1"
     assert [entry["action"] for entry in actions(folder)] == ["daemon.start", "daemon.stop"]
     assert verify_log(folder / "state/audit", now=time.time()).code == 0
