@@ -149,7 +149,7 @@ def answers(running: Daemon) -> bool:
     """Whether the daemon is up and says so. Fails at once when it has ended."""
     assert running.process.poll() is None, running.text()
     try:
-        return running.client().status()["state"] == "running"
+        return bool(running.client().status()["state"] == "running")
     except NoSuch:
         return False
 
