@@ -12,7 +12,7 @@ from daemon.core.model import Decision
 from daemon.core.rules import Limit, Sync
 from daemon.core.types import empty
 
-Kind: TypeAlias = Literal["adopt", "deletes", "creates", "updates", "blanked"]
+Kind: TypeAlias = Literal["adopt", "shrink", "deletes", "creates", "updates", "blanked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,13 @@ class Trip:
     allowed: int
     pairs: int
     field: str = ""
+    """The field that is blanked, or the entity whose listing shrank."""
 
     def __str__(self) -> str:
         if self.kind == "adopt":
             return f"the first plan of this configuration: {self.count} decisions wait for approval"
+        if self.kind == "shrink":
+            return f"{self.field} lists {self.count} records after {self.pairs}: nothing is written"
         verb = {"deletes": "delete", "creates": "create", "updates": "update", "blanked": "blank"}[self.kind]
         what = f"{verb} `{self.field}` of" if self.field else verb
         return f"would {what} {self.count} of {self.pairs} pairs; {self.allowed} are allowed"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 
 from connectors.base import ConnectorError, Driver, Temporary
 from daemon.audit.entries import Entry
@@ -21,6 +22,9 @@ from daemon.store.store import Store
 
 STALE_ROUNDS = 3
 """Times that a pair is read and merged again within one run because somebody edits it meanwhile."""
+UNFINISHED = ""
+"""Salt of a full comparison that did not come to its end. The next look is full again, that of an approval too: else
+what only a full one can see, such as absence, could never be approved."""
 TOLD = 1000
 """Lines that a run's report holds; a plan holds all, because a plan is for reading."""
 SMALL = 20
@@ -59,8 +63,11 @@ def run_sync(
 def _run(context: Context) -> Report:
     busy = recover(context)
     sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
-    if harm := shrunken(context, sights):
-        return _report(context, "held", sights, [], Verdict((), (), ()), problems=harm)
+    if shrunk := shrunken(context, sights):
+        verdict = Verdict((), (), tuple(shrunk))
+        context.store.save_sync(replace(context.row, salt=UNFINISHED))
+        _testify_trips(context, verdict)
+        return _report(context, "held", sights, [], verdict)
     decisions = _decide(context, sights, busy)
     verdict = judge(context, decisions)
     _testify_trips(context, verdict)
@@ -72,9 +79,11 @@ def _run(context: Context) -> Report:
 
 def _plan_only(context: Context) -> Report:
     sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
-    harm = shrunken(context, sights)
     decisions = chosen(context, _decide(context, sights, open_pairs(context)))
-    return _report(context, "planned", sights, decisions, judge(context, decisions), problems=harm)
+    verdict = judge(context, decisions)
+    return _report(
+        context, "planned", sights, decisions, replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
+    )
 
 
 def _decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]) -> list[Decision]:
@@ -111,7 +120,7 @@ def judge(context: Context, decisions: Sequence[Decision]) -> Verdict:
     return guard(context.sync, decisions, pairs, approved, adopting=adopting(context))
 
 
-def shrunken(context: Context, sights: Mapping[Side, Sight]) -> list[str]:
+def shrunken(context: Context, sights: Mapping[Side, Sight]) -> list[Trip]:
     """Plan guard: a complete listing that lost much since the last one is more often a fault than the truth."""
     found = []
     approved = context.store.journal.approved(context.row.id, context.clock())
@@ -119,12 +128,10 @@ def shrunken(context: Context, sights: Mapping[Side, Sight]) -> list[str]:
         last = context.row.counts.get(side)
         if not sight.complete or not last or last <= SMALL or shrink_line(context, side) in approved:
             continue
-        if sight.count < last * (1 - context.sync.guards.shrink):
+        allowed = last * (1 - context.sync.guards.shrink)
+        if sight.count < allowed:
             end = context.sync.end(side)
-            found.append(
-                f"{end.system}.{end.entity} lists {sight.count} records after {last}: nothing was written. If that is"
-                f" right, `tallystick approve {context.sync.name} --kind shrink`; else look at its rights and filters"
-            )
+            found.append(Trip("shrink", sight.count, ceil(allowed), last, f"{end.system}.{end.entity}"))
     return found
 
 
@@ -175,6 +182,8 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
         full = all(sight.full for sight in sights.values())
         row = replace(row, cursors=cursors, counts=counts)
         row = replace(row, last_full=context.clock(), salt=context.salt) if full else row
+    elif needs_full(context) and not context.request.only:
+        row = replace(row, salt=UNFINISHED)
     context.store.save_sync(row)
     reached("saved")
 
@@ -213,8 +222,6 @@ def _report(
     decisions: Sequence[Decision],
     verdict: Verdict,
     progress: Progress | None = None,
-    *,
-    problems: Sequence[str] = (),
 ) -> Report:
     held = {id(decision): kind for decision, kind in verdict.held}
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
@@ -228,14 +235,16 @@ def _report(
         counts=counts(decisions) | read | done,
         lines=tuple(line(context.sync, d, guard=held.get(id(d))) for d in told),
         guards=tuple(_trip(context.sync, trip) for trip in verdict.trips),
-        problems=(*context.problems, *problems),
+        problems=tuple(context.problems),
     )
 
 
 def _trip(sync: Sync, trip: Trip) -> dict[str, object]:
-    remedy = f"look with `tallystick plan {sync.name}`, then `tallystick approve {sync.name} --kind {trip.kind}`" + (
-        "" if trip.kind == "adopt" else f" or raise guards.{trip.kind}"
-    )
+    remedy = f"look with `tallystick plan {sync.name}`, then `tallystick approve {sync.name} --kind {trip.kind}`"
+    if trip.kind == "shrink":
+        remedy += " if that is right, else look at the system's rights and filters"
+    elif trip.kind != "adopt":
+        remedy += f" or raise guards.{trip.kind}"
     return {
         "kind": trip.kind, "count": trip.count, "allowed": trip.allowed, "pairs": trip.pairs, "field": trip.field,
         "text": str(trip), "remedy": remedy,

@@ -232,8 +232,15 @@ def test_a_listing_that_shrank_writes_nothing_at_all(tmp_path: Path) -> None:
     report = world.run(full=True)
 
     assert report.state == "held"
-    assert "hr.person lists 10 records after 40: nothing was written" in report.problems[0]
+    assert report.guards[0]["text"] == "hr.person lists 10 records after 40: nothing is written"
+    assert "tallystick approve people --kind shrink" in report.guards[0]["remedy"]
     assert world.shown("right")["40"]["phone"] == "1"
+
+    world.approve()
+    assert world.run(full=True).guards[0]["kind"] == "deletes"
+    world.approve()
+    world.run(full=True)
+    assert len(world.records("right")) == 10
     world.close()
 
 
