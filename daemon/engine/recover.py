@@ -30,7 +30,7 @@ def recover(context: Context) -> frozenset[int]:
             testify(context, flight)
         elif context.clock() < flight.not_before or not _probe(context, flight):
             waiting |= {item["pair"] for item in flight.items}
-            _keep_newborn(context, flight)
+            _keep_waiting(context, flight)
     return frozenset(waiting)
 
 
@@ -152,14 +152,18 @@ def _verdict(happened: bool, id: str | None) -> dict[str, Any]:
     return {"result": "not_done", "record": id, "message": "probing shows that it did not happen"}
 
 
-def _keep_newborn(context: Context, flight: Flight) -> None:
-    """A create that may have happened keeps its pair from being planned a second time."""
-    missing = [item for item in flight.items if item["op"] == "create" and item["new"]]
-    known = context.store.pairs.get(item["pair"] for item in missing)
-    context.store.pairs.remember(
-        context.row.id,
-        [_held(_newborn(i), "the answer to its create was lost") for i in missing if i["pair"] not in known],
-    )
+def _keep_waiting(context: Context, flight: Flight) -> None:
+    """A write that may have happened keeps its pair from being planned a second time, where people see it wait."""
+    known = context.store.pairs.get(item["pair"] for item in flight.items)
+    held = []
+    for item in flight.items:
+        pair = known.get(item["pair"])
+        why = f"the answer to its {item['op']} was lost; it is looked for once {item['side']} cannot be at work on it"
+        if pair is None and item["op"] == "create" and item["new"]:
+            held.append(_held(_newborn(item), why))
+        elif pair is not None and pair.reason != "unknown":
+            held.append(replace(_held(pair, why), since=context.clock()))
+    context.store.pairs.remember(context.row.id, held)
 
 
 def _newborn(item: Mapping[str, Any]) -> Pair:

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from daemon.audit.keys import load_keys
 from daemon.audit.reading import read_entries
 from daemon.audit.verify import verify_log
 from daemon.engine.failpoints import POINTS
+from daemon.engine.people import held
+from daemon.store.store import Store
 from tests.crash import process
 
 PEOPLE = 7
@@ -99,3 +102,20 @@ def test_killed_again_and_again_it_still_ends_well(tmp_path: Path) -> None:
 
     assert rows(tmp_path, "crm") == rows(tmp_path, "hr")
     sound_log(tmp_path)
+
+
+def test_an_update_whose_answer_died_with_us_is_seen_to_wait(tmp_path: Path) -> None:
+    process.prepare(tmp_path, PEOPLE)
+    process.run(tmp_path, adopt=True)
+    change(tmp_path, "hr", "UPDATE person SET name = 'New' WHERE number = '1'")
+
+    assert killed(tmp_path, "written")
+    report = process.run(tmp_path)
+
+    assert report.state == "held"
+    with closing(Store(tmp_path / "store.db")) as store:
+        (waiting,) = held(store, ["people"])
+    assert (waiting["reason"], waiting["left"]) == ("unknown", "2")
+    assert "the answer to its update was lost" in waiting["why"]
+    until_quiet(tmp_path)
+    assert rows(tmp_path, "crm") == rows(tmp_path, "hr")
