@@ -5,7 +5,7 @@ do not look equal. Match keys alone leave the id and the side out, to be found.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,14 @@ def _told(value: Any) -> Any:
     return {"\x00" + type(value).__name__: repr(value)}
 
 
-_encode = msgspec.json.Encoder(enc_hook=_told, order="deterministic").encode
+_exactly = msgspec.json.Encoder(enc_hook=_told, order="deterministic").encode
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return _exactly(value)
+    except (ValueError, TypeError, OverflowError, RecursionError):  # half a character, a key that is no text, too deep
+        return repr(value).encode("utf-8", "backslashreplace")
 
 
 class Notcher:
@@ -54,9 +61,18 @@ class Notcher:
 
     def field(self, side: Side, id: str, name: str, raw: Any) -> bytes:
         """Over the raw inputs of one field of one record."""
-        state = self._field[side].copy()
-        state.update(_encode((id, name, raw)))
-        return bytes(state.digest())
+        return self.fields(side, id, ((name, raw),))[name]
+
+    def fields(self, side: Side, id: str, raws: Iterable[tuple[str, Any]]) -> dict[str, bytes]:
+        """`field` for many fields of one record."""
+        record = self._field[side].copy()
+        record.update(_encode(id))
+        digests = {}
+        for name, raw in raws:
+            state = record.copy()
+            state.update(_encode((name, raw)))
+            digests[name] = state.digest()
+        return digests
 
     def match(self, alternative: int, values: Sequence[Any]) -> bytes:
         """Over the values of one alternative of match_on, the same on both sides."""

@@ -8,7 +8,7 @@ from connectors.base import Op
 from connectors.paths import ABSENT
 from daemon.core.merge import WHOLE, Merged, Ruling, merge, moved
 from daemon.core.model import Change, Decision, Item, Look, Move, Pair, Reason
-from daemon.core.rules import SIDES, Case, Rule, Side, Sync, other
+from daemon.core.rules import SIDES, Case, Side, Sync, other
 from daemon.core.types import empty
 
 Line = Callable[[Any], bytes]
@@ -97,17 +97,9 @@ def _by_case(sync: Sync, base: Decision, side: Side, reason: Reason, case: Case)
 
 def _birth_moves(sync: Sync, side: Side, item: Item) -> list[Move]:
     """Every value that a new record gets. Emptiness is what a new record has anyway."""
-    there = other(side)
-    return [
-        Move(rule.name, item.values[rule.name], None, f"new on {side}")
-        for rule in sync.rules
-        if _writable(rule, there) and not empty(item.values[rule.name])
-    ]
-
-
-def _writable(rule: Rule, side: Side) -> bool:
-    lens = rule.lens(side)
-    return lens is not None and lens.write is not None and lens.path is not None
+    why = f"new on {side}"
+    values = ((rule.name, item.values[rule.name]) for rule in sync.writable(other(side)))
+    return [Move(name, value, None, why) for name, value in values if not empty(value)]
 
 
 def _last_words(sync: Sync, item: Item | None) -> list[Move]:

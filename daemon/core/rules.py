@@ -164,8 +164,12 @@ class Sync:
     """Digest of match keys, direction and scope. Another one holds the next plan."""
     _by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False, default_factory=dict)
 
+    _writable: Mapping[Side, tuple[Rule, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {rule.name: rule for rule in self.rules})
+        writable = {side: tuple(r for r in self.rules if (lens := r.lens(side)) and lens.path) for side in SIDES}
+        object.__setattr__(self, "_writable", writable)
 
     def end(self, side: Side) -> End:
         """The entity on *side*."""
@@ -174,6 +178,10 @@ class Sync:
     def rule(self, name: str) -> Rule:
         """The rule of a shared field; KeyError for any other name."""
         return self._by_name[name]
+
+    def writable(self, side: Side) -> tuple[Rule, ...]:
+        """The fields that *side* can be given."""
+        return self._writable[side]
 
     def wanted(self, side: Side) -> tuple[str, ...]:
         """Every path that reading *side* needs, without repeats."""

@@ -246,7 +246,11 @@ def _held_loner(side: Side, pair: Pair, item: Item, reason: Reason, detail: Mapp
 def _unmatched(context: Context, side: Side, waiting: Mapping[int, tuple[Pair, Item]]) -> Iterator[Decision]:
     view = context.views[side]
     for pair, item in waiting.values():
-        wanted = view.may_be_born(item.record)
+        try:
+            wanted = view.may_be_born(item.record)
+        except ValueError as fault:
+            yield _held_loner(side, pair, item, "mapping", {"why": f"create.when: {fault}"})
+            continue
         decision = decide_single(
             context.sync, pair, side, item, context.notcher.line, wanted=wanted, new=not pair.since
         )

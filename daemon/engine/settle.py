@@ -84,10 +84,13 @@ def _gathered(decision: Decision, old: Half | None, item: Item | None, view: Vie
 
 
 def _created(decision: Decision, change: Change, done: Done, view: View) -> Half:
-    if item := _proof(done, view):
-        return view.half(item, dict(item.digests), {})
     source = decision.look(other(view.side)).item
     sent = _sent(done.id, change.moves, view)
+    if _proven(done) and done.record:
+        shown = view.digests(done.record)
+        if source and all(shown[name] == digest for name, digest in sent.items()):
+            return Half(done.id, done.version, view.seen(done.record), shown, {}, source.keys)
+        return view.half(view.item(done.record), shown, {})  # the system rewrote something, perhaps a match key
     return Half(done.id, done.version, b"", {}, sent, source.keys if source else ())
 
 
@@ -121,10 +124,15 @@ def _told(item: Item, name: str) -> bool:
 
 
 def _proof(done: Done, view: View) -> Item | None:
-    """The read-back, if it shows the very version that our write made."""
-    if done.record is None or done.version is None or done.record.version != done.version:
-        return None
-    return view.item(done.record)
+    """The read-back, if it shows what our write made and nothing later."""
+    return view.item(done.record) if done.record and _proven(done) else None
+
+
+def _proven(done: Done) -> bool:
+    """Whether the read-back is of the write's own transaction, or carries the version that the write returned."""
+    if done.record is None:
+        return False
+    return done.exact or (done.version is not None and done.record.version == done.version)
 
 
 def _shown(done: Done, change: Change, view: View) -> dict[str, bytes]:
@@ -135,10 +143,4 @@ def _shown(done: Done, change: Change, view: View) -> dict[str, bytes]:
 
 
 def _sent(id: str, moves: tuple[Move, ...], view: View) -> dict[str, bytes]:
-    sent: dict[str, bytes] = {}
-    for move in moves:
-        rule = view.sync.rule(move.field)
-        digest = view.sent_digest(id, rule, move.value)
-        if digest is not None:
-            sent[move.field] = digest
-    return sent
+    return view.sent_digests(id, ((move.field, move.value) for move in moves))

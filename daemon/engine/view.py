@@ -1,6 +1,6 @@
 """This is where a record is seen through a sync: raw inputs to digests and, where it moved, to shared values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ class View:
         self.at = at
         self._notcher = notcher
         self._lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
+        self._columns = [(rule.name, lens.read, _raw(lens), bool(lens.volatile)) for rule, lens in self._lenses]
         self._inputs = tuple(read for _, lens in self._lenses for read in lens.inputs)
         self._emptiness = capabilities.empty
         self.mapped = 0
@@ -50,22 +51,27 @@ class View:
 
     def item(self, record: Record) -> Item:
         """The record with its shared values, digests and match keys."""
-        values: dict[str, Any] = {}
-        faults: dict[str, str] = {}
-        digests: dict[str, bytes] = {}
-        for rule, lens in self._lenses:
+        fields, values, faults = record.fields, dict[str, Any](), dict[str, str]()
+        notches = []
+        for name, read, raw, volatile in self._columns:
             try:
-                values[rule.name] = self._shown(lens.read(record.fields, self.at))
-            except ValueError as fault:
-                values[rule.name] = ABSENT
-                faults[rule.name] = str(fault)
-            notched = self._notched(lens, _raw(lens, record.fields), values[rule.name])
-            digests[rule.name] = self._notcher.field(self.side, record.id, rule.name, notched)
-        self.mapped += 1
-        for name, value in values.items():
+                value = self._shown(read(fields, self.at))
+            except Exception as fault:  # whatever one field's value does, the other fields and records go on
+                value, faults[name] = ABSENT, str(fault) if isinstance(fault, ValueError) else repr(fault)
+            values[name] = value
+            notches.append((name, [raw(fields), value] if volatile else raw(fields)))
             if (value is None or value is ABSENT) and name not in faults:
                 self._empty[name] += 1
+        self.mapped += 1
+        digests = self._notcher.fields(self.side, record.id, notches)
         return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults))
+
+    def digests(self, record: Record) -> dict[str, bytes]:
+        """The digests alone, of a record whose meaning is known."""
+        if any(volatile for _, _, _, volatile in self._columns):
+            return dict(self.item(record).digests)
+        raws = ((name, raw(record.fields)) for name, _, raw, _ in self._columns)
+        return self._notcher.fields(self.side, record.id, raws)
 
     def blind_paths(self) -> list[str]:
         """What to look at again where a path found nothing in any record. For the first plan, where all are mapped."""
@@ -80,13 +86,16 @@ class View:
         """What is remembered of *item*."""
         return Half(item.record.id, item.record.version, item.seen if seen else b"", agreed, sent, item.keys)
 
-    def sent_digest(self, id: str, rule: Rule, value: Any) -> bytes | None:
-        """The digest that the field will show once *value* is written and stored as it is; None if unknowable."""
-        lens = rule.lens(self.side)
-        if lens is None or lens.path is None or lens.paths != (lens.path.text,):
-            return None
-        notched = self._notched(lens, self.written(rule, value), value)
-        return self._notcher.field(self.side, id, rule.name, notched)
+    def sent_digests(self, id: str, values: Iterable[tuple[str, Any]]) -> dict[str, bytes]:
+        """The digests that fields show once *values* are written and stored as they are; the unknowable left out."""
+        notches = []
+        for name, value in values:
+            rule = self.sync.rule(name)
+            lens = rule.lens(self.side)
+            if lens is not None and lens.path is not None and lens.paths == (lens.path.text,):
+                written = self.written(rule, value)
+                notches.append((name, [written, value] if lens.volatile else written))
+        return self._notcher.fields(self.side, id, notches)
 
     def written(self, rule: Rule, value: Any) -> Any:
         """*value* as this side stores it. Raises ValueError."""
@@ -95,11 +104,6 @@ class View:
         assert lens.write is not None
         value = lens.write(value)
         return "" if value is None and self._emptiness == "" else value
-
-    @staticmethod
-    def _notched(lens: Lens, raw: Any, value: Any) -> Any:
-        """What a field's digest is over: its raw inputs, and its meaning where that changes by itself."""
-        return [raw, value] if lens.volatile else raw
 
     def _shown(self, value: Any) -> Any:
         return None if value == "" and self._emptiness == "" else value
@@ -115,9 +119,8 @@ class View:
         return None if any(empty(value) for value in shaped) else self._notcher.match(index, shaped)
 
 
-def _raw(lens: Lens, fields: Fields) -> Any:
-    read: Callable[[Fields], Any]
+def _raw(lens: Lens) -> Callable[[Fields], Any]:
+    """One function to all raw inputs of a field."""
     if len(lens.inputs) == 1:
-        (read,) = lens.inputs
-        return read(fields)
-    return [read(fields) for read in lens.inputs]
+        return lens.inputs[0]
+    return lambda fields: [read(fields) for read in lens.inputs]

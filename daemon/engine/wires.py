@@ -57,12 +57,8 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
     """What the store keeps, encrypted, while the write is open: enough to tell, to probe and to settle it."""
     view = context.views[change.side]
     source = decision.look(other(change.side)).item
-    digests = {}
-    for move in change.moves if change.op in ("create", "update") else ():
-        rule = context.sync.rule(move.field)
-        digest = view.sent_digest(write.id or "", rule, move.value)
-        if digest is not None:
-            digests[move.field] = digest
+    moves = change.moves if change.op in ("create", "update") else ()
+    digests = view.sent_digests(write.id or "", ((move.field, move.value) for move in moves))
     return {
         "pair": decision.pair.key,
         "new": decision.new,
