@@ -82,7 +82,7 @@ class Look:
 
 
 class Move(NamedTuple):
-    """One field that gets another value on one side, and the rule that says so. A tuple: a first load makes millions."""
+    """One field that gets another value on one side, and the rule that says so. A tuple: a first load has many."""
 
     field: str
     value: Any
