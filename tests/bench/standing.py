@@ -159,12 +159,10 @@ def phase(name: str, folder: Path, port: int, count: int) -> dict[str, Any]:
 def main(counts: list[int]) -> Iterator[dict[str, Any]]:
     """The figures of each phase, printed as they come."""
     for count in counts:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.pages", str(count)], stdout=subprocess.PIPE, text=True
-        )
-        assert server.stdout
-        port = int(server.stdout.readline())
-        try:
+        command = [sys.executable, "-m", "tests.bench.pages", str(count)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout
+            port = int(server.stdout.readline())
             with tempfile.TemporaryDirectory() as temporary:
                 prepare(Path(temporary))
                 for name in ("first", "noop"):
@@ -174,7 +172,6 @@ def main(counts: list[int]) -> Iterator[dict[str, Any]]:
                     )  # fmt: skip
                     print(done.stdout.strip(), flush=True)
                     yield json.loads(done.stdout)
-        finally:
             server.kill()
 
 
