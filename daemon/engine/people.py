@@ -42,8 +42,8 @@ def approve(
     No *kinds* means all. An approval names exactly one line: it lapses when the line changes, and after *expires* s.
     """
     context = start(
-        sync, drivers, store, audit, clock=clock, run_id=run_id, request=Request("plan", only=only, actor=actor),
-        stop=lambda: False,
+        sync, drivers, store, audit, clock=clock, run_id=run_id,
+        request=Request("plan", full=True, only=only, actor=actor), stop=lambda: False,
     )  # fmt: skip
     lines = {digest: kind for digest, kind in _open_lines(context) if not kinds or kind in kinds}
     until = clock() + expires
@@ -202,11 +202,16 @@ def _field(sync: Sync, rule: Rule, pair: Pair, items: Mapping[Side, Item], decis
 
 
 def find(sync: Sync, store: Store, key: str) -> Pair:
-    """The pair of a record id on either side, or of a pair's own number. Raises NoSuch."""
+    """The pair of a record id on either side, of `left:ID` or `right:ID`, or of a pair's own number. Raises NoSuch."""
     row = store.sync(sync.name)
+    side, _, id = key.partition(":")
     keys = store.pairs.find_pair(row.id, key)
+    if not keys and side in SIDES:
+        keys = store.pairs.find_pair(row.id, id, (side,))
     if not keys and key.isdigit():
-        keys = [int(key)]
+        keys = store.pairs.numbered(row.id, int(key))
+    if len(keys) > 1:  # two systems that count their records from 1 share many ids
+        raise NoSuch(f"{sync.name} has a record '{key}' on either side; say left:{key} or right:{key}")
     pairs = store.pairs.get(keys)
     if not pairs:
         raise NoSuch(

@@ -14,6 +14,7 @@ from daemon.audit.entries import Entry
 from daemon.core.model import Half, Pair
 from daemon.core.rules import Side, other
 from daemon.engine.context import Context
+from daemon.engine.settle import carried
 from daemon.engine.wires import entry
 from daemon.store.flights import Flight
 
@@ -132,11 +133,7 @@ def _with_sent(context: Context, item: Mapping[str, Any], pair: Pair, record: Re
     """The pair, knowing which values on the written side are ours, so that none of them is taken for an edit."""
     seen = context.views[item["side"]].item(record).digests
     ours = {name: digest for name, digest in item["digests"].items() if seen.get(name) == digest}
-    half = pair.half(item["side"])
-    if half is None:
-        return pair
-    half = replace(half, sent=dict(half.sent) | ours)
-    return replace(pair, left=half) if item["side"] == "left" else replace(pair, right=half)
+    return carried(pair, item["side"], ours, item["source"])
 
 
 def _sent_at_birth(context: Context, item: Mapping[str, Any], record: Record) -> dict[str, bytes]:

@@ -37,19 +37,28 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
 
 
 def reached_halfway(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, View]) -> Pair:
-    """The pair while only some of its changes are done: what was written is ours, and nothing new is agreed.
+    """The pair while only some of its changes are done: the fields written so far are ours on both sides.
 
     Else our own value would look like somebody's edit to the next run, if the other change never comes about.
     """
     pair = decision.pair
     for change in decision.changes:
-        half, answer = pair.half(change.side), done.get(change.side)
-        if half is None or answer is None or change.op != "update":
+        answer, source = done.get(change.side), decision.look(other(change.side)).item
+        if answer is None or source is None or change.op != "update":
             continue
-        sent = dict(half.sent) | _shown(answer, change, views[change.side])
-        half = replace(half, version=answer.version, seen=b"", sent=sent)
-        pair = replace(pair, left=half) if change.side == "left" else replace(pair, right=half)
+        sent = _shown(answer, change, views[change.side])
+        pair = carried(pair, change.side, sent, {move.field: source.digests[move.field] for move in change.moves})
     return pair
+
+
+def carried(pair: Pair, side: Side, sent: Mapping[str, bytes], source: Mapping[str, bytes]) -> Pair:
+    """The pair after some fields were carried over to *side*: what they show there, and what they came from."""
+    there, here = pair.half(side), pair.half(other(side))
+    if there is None or here is None:
+        return pair
+    there = replace(there, seen=b"", sent=dict(there.sent) | dict(sent))
+    here = replace(here, agreed=dict(here.agreed) | {name: source[name] for name in sent if name in source})
+    return replace(pair, left=there, right=here) if side == "left" else replace(pair, left=here, right=there)
 
 
 def _half(decision: Decision, side: Side, done: Done | None, view: View) -> Half | None:

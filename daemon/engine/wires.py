@@ -70,7 +70,7 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
         "why": change.why,
         "fields": _told(context, change),
         "digests": digests,
-        "source": dict(source.digests) if source and change.op == "create" else {},
+        "source": dict(source.digests) if source else {},
         "key": write.key,
         "marker": write.marker,
         "find": _find(context, change),

@@ -93,11 +93,18 @@ class Pairs:
                 found.setdefault(digest, []).append(key)
         return found
 
-    def find_pair(self, sync: int, record_id: str) -> list[int]:
-        """Keys of the pairs in which a record with this id stands on either side."""
-        rows = self._db.rows("SELECT key FROM pair WHERE sync = ? AND left_id = ?", sync, record_id)
-        rows += self._db.rows("SELECT key FROM pair WHERE sync = ? AND right_id = ?", sync, record_id)
-        return list(dict.fromkeys(key for (key,) in rows))
+    def find_pair(self, sync: int, record_id: str, sides: Sequence[str] = SIDES) -> list[int]:
+        """Keys of the pairs in which a record with this id stands on one of *sides*."""
+        found: dict[int, None] = {}
+        for side in SIDES:
+            if side in sides:
+                sql = f"SELECT key FROM pair WHERE sync = ? AND {side}_id = ?"  # noqa: S608  # one of two words
+                found |= {key: None for (key,) in self._db.rows(sql, sync, record_id)}
+        return list(found)
+
+    def numbered(self, sync: int, key: int) -> list[int]:
+        """*key* itself, if it is a pair of *sync*."""
+        return [key for (key,) in self._db.rows("SELECT key FROM pair WHERE sync = ? AND key = ?", sync, key)]
 
     def new_keys(self) -> Iterator[int]:
         """Fresh pair keys. None is given twice: not to two syncs at once, not again while a flight speaks of it."""

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Write
-from daemon.core.rules import Match, Side
+from connectors.base import Capabilities, CursorRule, Write
+from daemon.core.rules import Guards, Limit, Match, Side
+from daemon.engine.people import find
 from daemon.engine.report import Request
 from daemon.engine.run import run_sync
+from daemon.errors import NoSuch
 from tests.engine import quirks
 from tests.engine.quirks import Quirky
 from tests.engine.test_bad_days import QuirkyWorld
@@ -192,3 +194,71 @@ def test_a_lost_update_that_never_arrived_is_not_waited_for(world: TwoQuirks) ->
 
     assert world.run().state == "done"
     assert world.records("right")["R1"]["tag"] == "second"
+
+
+def test_an_id_that_both_systems_use_names_no_pair_by_itself(tmp_path: Path) -> None:
+    left, right = {"1": person(1), "2": person(2)}, {"2": person(1), "1": person(2)}
+    world = World(tmp_path, left=left, right=right)
+    world.adopted()
+    for side in ("left", "right"):
+        world.drivers[side].edit("person", "1", {"phone": side})
+        world.drivers[side].edit("person", "2", {"phone": side})
+    world.run()
+
+    with pytest.raises(NoSuch, match="say left:1 or right:1"):
+        world.resolve("1", "left")
+    told = world.resolve("right:1", "left")
+    world.run()
+
+    assert told["pair"] == world.why("left:2")["pair"]
+    assert world.records("right")["1"]["phone"] == "left"
+    assert world.records("right")["2"]["phone"] == "right"
+    world.close()
+
+
+def test_a_number_of_another_syncs_pair_is_not_found(world: TwoQuirks) -> None:
+    with pytest.raises(NoSuch):
+        find(people_sync(name="second"), world.store, "1")
+
+
+def test_deletes_that_only_a_full_comparison_sees_can_be_approved(tmp_path: Path) -> None:
+    poor = Capabilities(precondition=True, find=frozenset({"number"}), cursor=CursorRule("number"))
+    sync = people_sync(guards=Guards(deletes=Limit(count=1), shrink=1.0))
+    left = {f"L{n}": person(n) for n in range(4)}
+    world = World(tmp_path, left=left, sync=sync, capabilities={"left": poor, "right": poor})
+    world.adopted()
+    for id in ("L1", "L2"):
+        world.left.remove("person", id)
+    assert world.run(full=True).guards[0]["kind"] == "deletes"
+
+    assert world.approve("deletes")["approved"] == {"deletes": 2}
+    world.run()
+
+    assert numbers(world, "right") == ["0", "3"]
+    world.close()
+
+
+def test_a_listing_that_rightly_shrank_can_be_approved(tmp_path: Path) -> None:
+    world = World(tmp_path, left={f"L{n}": person(n) for n in range(40)})
+    world.adopted()
+    for n in range(30):
+        world.left.remove("person", f"L{n}")
+    assert world.run(full=True).guards[0]["kind"] == "shrink"
+
+    world.approve()
+    world.run()
+
+    assert len(numbers(world, "right")) == 10
+    world.close()
+
+
+def test_an_answer_to_our_half_done_decision_is_an_edit_not_a_clash(world: TwoQuirks) -> None:
+    world.left.edit("person", "L1", {"email": "first@corp.example"})
+    world.right.edit("person", "R1", {"phone": "9"})
+    world.hr.fates = [quirks.away]
+    world.run()
+
+    world.right.edit("person", "R1", {"email": "second@corp.example"})
+    world.run()
+
+    assert world.records("left")["L1"]["email"] == world.records("right")["R1"]["email"] == "second@corp.example"
