@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.base import Capabilities, Fields, Record
-from connectors.paths import ABSENT
+from connectors.paths import ABSENT, parse, read_many
 from daemon.core.digests import Notcher
 from daemon.core.model import Half, Item
 from daemon.core.rules import Lens, Rule, Side, Sync
@@ -25,7 +25,7 @@ class View:
         self._notcher = notcher
         self._lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
         self._columns = [(rule.name, lens.read, _raw(lens), bool(lens.volatile)) for rule, lens in self._lenses]
-        self._inputs = tuple(read for _, lens in self._lenses for read in lens.inputs)
+        self._inputs = _inputs([path for _, lens in self._lenses for path in lens.paths])
         self._emptiness = capabilities.empty
         self.mapped = 0
         """Records that were mapped in this run."""
@@ -33,8 +33,7 @@ class View:
 
     def seen(self, record: Record) -> bytes:
         """The digest over all raw inputs: the fast path, once per record of every listing."""
-        fields = record.fields
-        return self._notcher.seen(self.side, record.id, [read(fields) for read in self._inputs])
+        return self._notcher.seen(self.side, record.id, self._inputs(record.fields))
 
     def in_scope(self, record: Record) -> bool:
         """Whether the record takes part. A scope that cannot be answered leaves it in, where a fault is shown."""
@@ -117,6 +116,11 @@ class View:
     def _key(self, index: int, names: Sequence[str], values: dict[str, Any]) -> bytes | None:
         shaped = [self.sync.rule(name).shape(values[name]) for name in names]
         return None if any(empty(value) for value in shaped) else self._notcher.match(index, shaped)
+
+
+def _inputs(paths: Sequence[str]) -> Callable[[Fields], Any]:
+    """One function to everything that the digest of a record is over; the record itself where an expression asks it."""
+    return read_many([parse(path) for path in paths]) if all(paths) else lambda fields: fields
 
 
 def _raw(lens: Lens) -> Callable[[Fields], Any]:
