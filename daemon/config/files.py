@@ -42,7 +42,7 @@ def find(folder: Path) -> Found:
     if (folder / MAIN).is_file():
         _take(folder / MAIN, MAIN, contents, problems)
     else:
-        help = "run `tallystick init` to make one"
+        help = "go to the folder that has it, name that with --config, or make one: tallystick init FOLDER"
         if (folder / "tallystick.yml").is_file():
             help = "rename tallystick.yml to tallystick.yaml"
         problems.append(Problem(MAIN, 0, 0, "missing-file", f"there is no {MAIN} in {folder}", help))

@@ -12,6 +12,8 @@ from connectors.definition import Duration, Facts
 from daemon.config.models import NotYet, Share, Zone
 from daemon.core.rules import Limit
 
+_REGION = re.compile(r"[A-Z]{2}\Z")
+
 Scalar: TypeAlias = str | int | Decimal | bool | None
 Side: TypeAlias = Literal["left", "right"]
 TypeName: TypeAlias = Literal[
@@ -66,6 +68,16 @@ class LookupConfig(Facts):
     """Several rows for one key."""
 
 
+def _region(value: str) -> str:
+    if not _REGION.match(value):
+        text = f"'{value}' is not a country's code of two capital letters"
+        raise PydanticCustomError("bad-value", "{text}", {"text": text, "help": "write it like DE (ISO 3166)"})
+    return value
+
+
+Region: TypeAlias = Annotated[str, AfterValidator(_region)]
+
+
 class FieldConfig(Facts):
     """One shared field: where it lies on both sides, and who decides about it."""
 
@@ -75,7 +87,7 @@ class FieldConfig(Facts):
     """Where the right side shows it."""
     type: TypeName | None = None
     """What the value is, so that two spellings of it are one value. Default: compared as it stands."""
-    region: str | None = Field(default=None, pattern="^[A-Z]{2}$")
+    region: Region | None = None
     """Country of telephone numbers without a prefix, such as DE. Only with `type: phone`."""
     values: Mapping[str, Scalar] | None = None
     """Left words and the right words they mean."""

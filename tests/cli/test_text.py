@@ -10,7 +10,7 @@ import pytest
 from daemon.cli.text.census import write_census
 from daemon.cli.text.lines import columns, quoted
 from daemon.cli.text.pairs import held_text, why_text
-from daemon.cli.text.plan import plan_text
+from daemon.cli.text.plan import plan_text, run_text
 from daemon.cli.text.status import degraded, status_text
 from daemon.cli.verbs.running import exit_code
 
@@ -131,6 +131,30 @@ def test_why_shows_both_values_and_what_a_person_can_do() -> None:
     assert "tallystick conflicts resolve people E-1 --take left|right" in told
 
 
+def test_why_says_in_words_what_a_held_pair_waits_for_and_what_helps() -> None:
+    pair = {"sync": "people", "left": "E-1", "right": None, "state": "held", "reason": "mapping", "fields": {}}
+    waits = {"kind": "hold", "changes": []}
+    unread = {**waits, "reason": "mapping", "detail": {"fields": {"phone": "left: a text is not a phone number"}}}
+    gone = {**waits, "reason": "case", "detail": {"why": "gone on right: hold"}}
+
+    told = text(why_text({**pair, "next": unread})), text(why_text({**pair, "next": gone}))
+
+    assert "it waits: mapping, phone: left: a text is not a phone number" in told[0]
+    assert "syncs/people.yaml" in told[0][-1]
+    assert "it waits: case, gone on right: hold" in told[1]
+    assert "`cases` in syncs/people.yaml" in told[1][-1]
+
+
+def test_a_plan_that_failed_does_not_pretend_to_have_found_nothing() -> None:
+    failed = report(state="failed", counts={}, problems=["shop: staff.csv: No such file or directory"])
+
+    told = text(plan_text(failed)), text(run_text(failed))
+
+    assert told[0][0] == "Plan for people: failed"
+    assert told[1][0] == "Run of people: failed"
+    assert not any("nothing to do" in line for line in [*told[0], *told[1]])
+
+
 def test_held_pairs_are_listed_with_the_way_on() -> None:
     row = {"sync": "people", "left": "E-1", "right": "c-7", "reason": "conflict", "since": 1_764_000_000.0,
            "fields": {"title": "changed on both sides"}}  # fmt: skip
@@ -141,6 +165,7 @@ def test_held_pairs_are_listed_with_the_way_on() -> None:
     assert "title: changed on both sides" in told[1]
     assert "look: tallystick why people E-1" in told
     assert text(held_text({"held": []})) == ["nothing is held"]
+    assert text(held_text({"conflicts": []})) == ["no conflicts"]
 
 
 def test_status_says_first_what_needs_attention() -> None:

@@ -49,6 +49,15 @@ def test_check_tells_systems_syncs_and_the_next_three_times(example: Path) -> No
     assert len(told["syncs"][0]["next"]) == 3
 
 
+def test_check_connect_finds_a_file_that_is_not_there(example: Path) -> None:
+    edit(example / "systems" / "staff.yaml", "staff.csv", "stuff.csv")
+
+    done = call("check", "--connect", folder=example)
+
+    assert done.returncode == 69
+    assert "stuff.csv: No such file" in done.stdout
+
+
 def test_check_shows_every_mistake_with_its_caret(example: Path) -> None:
     edit(example / "syncs" / "people.yaml", "wins: left}", "wins: lefft}")
     edit(example / "systems" / "staff.yaml", "connector: csv", "connector: cvs")
@@ -125,7 +134,7 @@ def test_a_clash_is_held_explained_and_decided(running: Path) -> None:
     assert "left and right" in why.stdout
     assert resolved.returncode == again.returncode == 0
     assert "+49 30 2" in (running / "staff.csv").read_text()
-    assert "nothing is held" in call("conflicts", folder=running).stdout
+    assert "no conflicts" in call("conflicts", folder=running).stdout
     assert "nothing is held" in call("held", "people", folder=running).stdout
 
 

@@ -26,7 +26,7 @@ def held_text(answer: Mapping[str, Any]) -> Iterator[Line]:
     """The held pairs, one a line, oldest first, and how to go on."""
     rows = answer.get("held", answer.get("conflicts")) or []
     if not rows:
-        yield Line("nothing is held", "good")
+        yield Line("no conflicts" if "conflicts" in answer else "nothing is held", "good")
         return
     table = [[r.get("sync"), r.get("left"), r.get("right"), r.get("reason"), moment(r.get("since")), _what(r)]
              for r in rows]  # fmt: skip
@@ -58,13 +58,31 @@ def _next(answer: Mapping[str, Any]) -> Iterator[Line]:
         yield Line("the next run writes:")
         yield from decision_text(coming)
     elif coming.get("reason"):
-        yield Line(f"it waits: {coming['reason']} {_detail(coming.get('detail') or {})}".rstrip(), "change")
+        yield Line(f"it waits: {coming['reason']}{_detail(coming.get('detail') or {})}", "change")
+        yield from _remedy(coming, str(sync))
     else:
         yield Line("the next run has nothing to do here", "good")
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}: {value if isinstance(value, str) else quoted(value)}" for name, value in detail.items())
+    """The facts behind a reason; what waits field by field stays in words."""
+    plain = dict(detail)
+    fields = plain.pop("fields", None) or {}
+    told = [f"{name}: {why}" for name, why in fields.items()] if isinstance(fields, Mapping) else list(map(str, fields))
+    for name, value in plain.items():
+        text = value if isinstance(value, str) else quoted(value)
+        told.append(text if name in ("why", "message") else f"{name}: {text}")
+    return f", {', '.join(told)}" if told else ""
+
+
+def _remedy(coming: Mapping[str, Any], sync: str) -> Iterator[Line]:
+    """What a person can do about a pair that waits for no decision of theirs."""
+    again = f"the next run looks again by itself: tallystick run {sync}"
+    match coming["reason"]:
+        case "case":
+            yield Line(f"bring the records in order, or change `cases` in syncs/{sync}.yaml; {again}")
+        case "mapping":
+            yield Line(f"correct the value where it is kept, or the field in syncs/{sync}.yaml; {again}")
 
 
 def _what(row: Mapping[str, Any]) -> str:

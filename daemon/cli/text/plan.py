@@ -26,9 +26,9 @@ _COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "
 _HAPPENED: Final = ("written", "refused", "unknown", "unchanged")
 
 
-def plan_text(report: Mapping[str, Any], *, longest: int = LONGEST) -> Iterator[Line]:
+def plan_text(report: Mapping[str, Any], *, longest: int = LONGEST, what: str = "Plan for") -> Iterator[Line]:
     """A plan or a run: summary, one block a record, guards with the command that approves, problems, summary."""
-    yield Line(_title(report), "head")
+    yield Line(_title(report, what), "head")
     yield from _summary(report)
     told = [line for line in report.get("lines", ()) if line.get("kind") != "link" or report.get("guards")]
     if told:
@@ -43,7 +43,7 @@ def plan_text(report: Mapping[str, Any], *, longest: int = LONGEST) -> Iterator[
 
 def run_text(report: Mapping[str, Any]) -> Iterator[Line]:
     """A run that is over; what was written stays short, because `runs` and the audit log keep the whole."""
-    yield from plan_text(report, longest=LONGEST)
+    yield from plan_text(report, longest=LONGEST, what="Run of")
 
 
 def guards_text(report: Mapping[str, Any]) -> Iterator[Line]:
@@ -72,8 +72,7 @@ def held_fields(line: Mapping[str, Any]) -> Mapping[str, str]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _title(report: Mapping[str, Any]) -> str:
-    what = {"planned": "Plan for"}.get(report.get("state", ""), "Run of")
+def _title(report: Mapping[str, Any], what: str) -> str:
     state = "" if report.get("state") == "planned" else f": {report.get('state')}"
     return f"{what} {report.get('sync')}{state}"
 
@@ -82,7 +81,8 @@ def _summary(report: Mapping[str, Any]) -> Iterator[Line]:
     counts: Mapping[str, int] = report.get("counts", {})
     parts = [f"{SIGNS[kind]} {kind} {counts[kind]}" for kind in _COUNTED if counts.get(kind)]
     parts += [f"{word} {counts[word]}" for word in _HAPPENED if counts.get(word)]
-    yield Line("  " + ("   ".join(parts) or "nothing to do"))
+    if parts or not report.get("problems"):  # what failed before it could look has nothing to say about the work
+        yield Line("  " + ("   ".join(parts) or "nothing to do"))
 
 
 def _blocks(told: Sequence[Mapping[str, Any]]) -> Iterator[Line]:

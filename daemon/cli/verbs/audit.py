@@ -60,7 +60,10 @@ def init(session: Session) -> int:
 @click.option("--log", "log", type=click.Path(path_type=Path), help="Judge this copy, without any configuration.")
 @click.pass_obj
 def verify(session: Session, expect_size: int | None, max_age: float | None, log: Path | None) -> int:
-    """Prove that nothing was changed: 0 sound, 1 damaged, 2 incomplete, 3 nothing there."""
+    """Prove that nothing was changed.
+
+    Exits 0 when the log is sound, 1 when it is damaged, 2 when it is incomplete, 3 when nothing is there to believe.
+    """
     from daemon.cli.text.answers import verify_text
 
     if log is not None:

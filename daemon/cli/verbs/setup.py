@@ -37,7 +37,7 @@ def init(session: Session, folder: Path) -> int:
 
 
 @click.command(cls=Verb)
-@click.option("--connect", is_flag=True, help="Ask every system whether it answers and lets us in.")
+@click.option("--connect", is_flag=True, help="Ask every system whether it answers, lets us in and has the entities.")
 @click.pass_obj
 def check(session: Session, connect: bool) -> int:
     """Read the configuration and tell every fault."""
@@ -100,9 +100,18 @@ def _health(config: "Config", name: str) -> dict[str, Any]:
         return {"system": name, "reachable": False, "message": str(error)}
     try:
         health = driver.check()
+        for entity in _used(config, name) if health.reachable else ():
+            if not (found := driver.check(entity)).reachable:
+                return {"system": name, "reachable": False, "message": found.message}
         return {"system": name, "reachable": health.reachable, "message": health.message}
     finally:
         driver.close()
+
+
+def _used(config: "Config", system: str) -> list[str]:
+    """The entities of *system* that a sync names."""
+    ends = [end for sync in config.syncs.values() for end in (sync.config.left, sync.config.right)]
+    return sorted({end.entity for end in ends if end.system == system})
 
 
 VERBS = (init, check, version)
