@@ -34,8 +34,9 @@ rootpw "{password}"
 maxsize 134217728
 dbnosync
 index objectClass,entryUUID,entryCSN,uid,mail,employeeNumber,modifyTimestamp eq
+limits dn.exact="{sync}" size=unlimited
 access to attrs=userPassword by anonymous auth by * none
-access to * by users read by anonymous auth
+access to * by dn.exact="{sync}" write by users read by anonymous auth
 """
 
 SEED = """dn: {base}
@@ -57,6 +58,12 @@ objectClass: organizationalRole
 objectClass: simpleSecurityObject
 cn: reader
 userPassword: reader-password
+
+dn: cn=sync,{base}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: sync
+userPassword: {password}
 """
 
 
@@ -70,7 +77,8 @@ def need_slapd() -> None:
 class Slapd:
     """A server with dc=corp,dc=example, ou=people and ou=groups in it; StartTLS on `url`, LDAPS on `ldaps_url`.
 
-    The admin may do everything, cn=reader may only read (and is held to the server's size limit of 500).
+    The admin may do everything, cn=sync may write, cn=reader may only read (and is held to the server's size limit of
+    500). `log` takes what slapd says at *loglevel*.
     """
 
     base = "dc=corp,dc=example"
@@ -78,12 +86,15 @@ class Slapd:
     groups = f"ou=groups,{base}"
     admin = f"cn=admin,{base}"
     password = "directory-password"
+    sync = f"cn=sync,{base}"
     reader = f"cn=reader,{base}"
     reader_password = "reader-password"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, loglevel: str = "0") -> None:
         need_slapd()
         self.folder = folder
+        self.log = folder / "slapd.log"
+        self._loglevel = loglevel
         self.port, self.ldaps_port = free_port(), free_port()
         self.ca = folder / "ca.pem"
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,13 +112,13 @@ class Slapd:
     def start(self) -> None:
         """Starts the server and waits until it answers."""
         listen = f"ldap://127.0.0.1:{self.port}/ ldaps://127.0.0.1:{self.ldaps_port}/"
-        with (self.folder / "slapd.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(BINARY), "-d", "0", "-h", listen, "-f", str(self.folder / "slapd.conf")],
+                [str(BINARY), "-d", self._loglevel, "-h", listen, "-f", str(self.folder / "slapd.conf")],
                 stdout=log,
                 stderr=log,
             )
-        wait_for_port(self.port, self._process, self.folder / "slapd.log")
+        wait_for_port(self.port, self._process, self.log)
 
     def stop(self) -> None:
         """Stops the server; its data stays for the next start."""
@@ -134,8 +145,10 @@ class Slapd:
         for blob in certificate.cert_chain_pems:
             blob.write_to_path(str(self.folder / "server.pem"), append=True)
         words = {"folder": self.folder, "schemas": SCHEMAS, "modules": MODULES, "base": self.base}
-        (self.folder / "slapd.conf").write_text(CONFIG.format(**words, admin=self.admin, password=self.password))
-        (self.folder / "seed.ldif").write_text(SEED.format(base=self.base))
+        (self.folder / "slapd.conf").write_text(
+            CONFIG.format(**words, admin=self.admin, sync=self.sync, password=self.password)
+        )
+        (self.folder / "seed.ldif").write_text(SEED.format(base=self.base, password=self.password))
         subprocess.run(
             [str(BINARY), "-T", "add", "-f", str(self.folder / "slapd.conf"), "-l", str(self.folder / "seed.ldif")],
             check=True,
