@@ -6,7 +6,6 @@ do not look equal. Match keys alone leave the id and the side out, to be found.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -23,14 +22,21 @@ MATCH = 16
 def _told(value: Any) -> Any:
     if isinstance(value, Absent):
         return {"\x00absent": 0}
-    if isinstance(value, Decimal | date):
-        return {"\x00" + type(value).__name__: str(value)}
-    if isinstance(value, bytes):
-        return {"\x00bytes": value.hex()}
     return {"\x00" + type(value).__name__: repr(value)}
 
 
-_exactly = msgspec.json.Encoder(enc_hook=_told, order="deterministic").encode
+_exactly = msgspec.json.Encoder(enc_hook=_told, order="deterministic", decimal_format="number").encode
+"""A decimal is a number here, never its text; a date or time is its ISO text, bytes are their base64."""
+
+
+def _one_number(value: Any) -> Any:
+    """The same for every way to write a number: 7, 7.0 and 7.00 are one match key, as they are one value."""
+    if isinstance(value, list | tuple):
+        return [_one_number(member) for member in value]
+    exact = Decimal(repr(value)) if isinstance(value, float) else value
+    if not isinstance(exact, Decimal) or not exact.is_finite():
+        return value
+    return int(exact) if exact == exact.to_integral_value() else Decimal(f"{exact:f}".rstrip("0"))
 
 
 def _encode(value: Any) -> bytes:
@@ -77,7 +83,7 @@ class Notcher:
     def match(self, alternative: int, values: Sequence[Any]) -> bytes:
         """Over the values of one alternative of match_on, the same on both sides."""
         state = self._match.copy()
-        state.update(_encode((alternative, values)))
+        state.update(_encode((alternative, _one_number(values))))
         return bytes(state.digest())
 
     def line(self, facts: Any) -> bytes:

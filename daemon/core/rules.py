@@ -117,7 +117,7 @@ class Limit:
         """The most decisions that pass without approval when *pairs* pairs are active."""
         bounds = [self.count] if self.count is not None else []
         if self.share is not None:
-            bounds.append(int(self.share * pairs))
+            bounds.append(int(round(self.share * pairs, 6)))  # 0.29 * 100 is 28.999999999999996
         return max(self.floor, min(bounds)) if bounds else 2**62
 
 

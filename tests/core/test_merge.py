@@ -1,0 +1,228 @@
+"""The merge table, complete: every standing of two sides under every rule, against an oracle that shares no code."""
+
+from dataclasses import replace
+from itertools import product
+from typing import Any, NamedTuple
+
+import pytest
+
+from connectors.paths import ABSENT
+from daemon.core.merge import Merged, Ruling, merge
+from daemon.core.model import Half, Pair
+from daemon.core.plan import decide_pair
+from tests.core.things import digest, half, here, item, line, rule, sync
+
+NEVER = object()
+"""Nothing was ever agreed about the field."""
+OLD = "old"
+PAIR = Pair(1)
+
+
+class Stand(NamedTuple):
+    """What one side shows, agreed to once, and was sent."""
+
+    now: Any
+    agreed: Any = OLD
+    sent: Any = NEVER
+
+    @property
+    def known(self) -> bool:
+        return self.agreed is not NEVER or self.sent is not NEVER
+
+    @property
+    def moved(self) -> bool:
+        return self.now is not ABSENT and self.now not in (self.agreed, self.sent)
+
+    @property
+    def waiting(self) -> bool:
+        return self.sent is not NEVER and self.now != self.sent and self.now == self.agreed
+
+    @property
+    def half(self) -> Half:
+        agreed = {} if self.agreed is NEVER else {"f": self.agreed}
+        return half(agreed, {} if self.sent is NEVER else {"f": self.sent})
+
+
+STANDS = {
+    "same": Stand(OLD),
+    "moved": Stand("new"),
+    "moved otherwise": Stand("other"),
+    "cleared": Stand(None),
+    "emptied": Stand(""),
+    "absent": Stand(ABSENT),
+    "first contact": Stand("new", NEVER),
+    "first contact, another value": Stand("other", NEVER),
+    "first contact, empty": Stand(None, NEVER),
+    "first contact, absent": Stand(ABSENT, NEVER),
+    "sent and confirmed": Stand("new", OLD, "new"),
+    "sent and not shown yet": Stand(OLD, OLD, "new"),
+    "sent, then edited": Stand("other", OLD, "new"),
+    "sent to a field nobody knew": Stand("new", NEVER, "new"),
+    "agreed on another value": Stand("rewritten", "rewritten"),
+}
+LAWS = list(product((None, "left", "right"), ("left", "right", "ask"), (None, "left", "right", "ask"), (False, True)))
+
+
+def oracle(left: Stand, right: Stand, owner: Any, wins: Any, first: Any, once: bool) -> str:
+    """The page sync.md, read aloud: nothing, left, right (whose value is taken), or hold."""
+    if any(stand.now is ABSENT and not stand.known for stand in (left, right)):
+        return "nothing"
+    if left.now == right.now:
+        return "nothing"
+    if left.waiting or right.waiting:
+        return "hold"
+    known = left.known and right.known
+    if once and known:
+        return "nothing"
+    if owner:
+        return owner if left.moved or right.moved or not known else "nothing"
+    if known:
+        standing = {(False, False): "nothing", (True, False): "left", (False, True): "right"}
+        return standing.get((left.moved, right.moved)) or clash(wins)
+    if first in ("left", "right"):
+        return str(first)
+    blank_left, blank_right = (stand.now in (None, "", ABSENT) for stand in (left, right))
+    if first is None and blank_left != blank_right:
+        return "right" if blank_left else "left"
+    return clash("ask" if first == "ask" else wins)
+
+
+def clash(wins: str) -> str:
+    return "hold" if wins == "ask" else wins
+
+
+def outcome(merged: Merged) -> tuple[str, Any]:
+    """Whose value is taken, and which value is written across."""
+    if merged.held:
+        assert not merged.to_left + merged.to_right
+        return "hold", None
+    if merged.to_left:
+        assert not merged.to_right
+        return "right", merged.to_left[0].value
+    return ("left", merged.to_right[0].value) if merged.to_right else ("nothing", None)
+
+
+@pytest.mark.parametrize(("left", "right"), list(product(STANDS, STANDS)), ids=" / ".join)
+def test_the_table(left: str, right: str) -> None:
+    one, two = STANDS[left], STANDS[right]
+    for owner, wins, first, once in LAWS:
+        law = sync(rule(owner=owner, wins=wins, first=first, once=once))
+
+        found = merge(
+            law, {"left": one.half, "right": two.half}, {"left": item({"f": one.now}), "right": item({"f": two.now})}
+        )
+
+        expected = oracle(one, two, owner, wins, first, once)
+        taken = {"left": one.now, "right": two.now}.get(expected)
+        if expected in ("left", "right") and taken is ABSENT:
+            expected, taken = "nothing", None  # absent never overwrites
+        assert outcome(found) == (expected, taken), (owner, wins, first, once)
+
+
+def both(values_left: dict[str, Any], values_right: dict[str, Any]) -> Any:
+    return {"left": item(values_left), "right": item(values_right)}
+
+
+AGREED = {"left": half({"f": OLD, "g": OLD}), "right": half({"f": OLD, "g": OLD})}
+
+
+def test_fields_are_decided_one_by_one() -> None:
+    found = merge(sync(rule("f"), rule("g")), AGREED, both({"f": "L", "g": OLD}, {"f": OLD, "g": "R"}))
+
+    assert [(m.field, m.value, m.before) for m in found.to_right] == [("f", "L", OLD)]
+    assert [(m.field, m.value, m.before) for m in found.to_left] == [("g", "R", OLD)]
+    assert found.settled == {"f", "g"}
+
+
+def test_a_group_changes_hands_together() -> None:
+    law = sync(rule("f"), rule("g"), groups={"address": ("f", "g")})
+
+    found = merge(law, AGREED, both({"f": "L", "g": OLD}, {"f": OLD, "g": OLD}))
+    assert [(m.field, m.value) for m in found.to_right] == [("f", "L")]
+
+    found = merge(law, AGREED, both({"f": "L", "g": OLD}, {"f": OLD, "g": "R"}))
+    assert not found.to_left + found.to_right
+    assert set(found.held) == {"f", "g"}
+
+    winner = sync(rule("f", wins="left"), rule("g", wins="left"), groups={"address": ("f", "g")})
+    found = merge(winner, AGREED, both({"f": "L", "g": OLD}, {"f": OLD, "g": "R"}))
+    assert {m.field: m.value for m in found.to_right} == {"f": "L", "g": OLD}
+    assert not found.to_left
+
+
+def test_a_fault_holds_its_whole_group_and_nothing_else() -> None:
+    law = sync(rule("f"), rule("g"), rule("h"), groups={"address": ("f", "g")})
+    halves = {side: half({"f": OLD, "g": OLD, "h": OLD}) for side in ("left", "right")}
+    left = replace(item({"f": ABSENT, "g": "L", "h": "L"}), faults={"f": "not a number"})
+
+    found = merge(law, halves, {"left": left, "right": item({"f": OLD, "g": OLD, "h": OLD})})  # type: ignore[arg-type]
+
+    assert found.held == {"f": "left: not a number", "g": "left: not a number"}
+    assert [m.field for m in found.to_right] == ["h"]
+
+
+def test_a_clash_may_hold_the_record_and_settles_none_of_what_would_flow() -> None:
+    law = sync(rule("f", hold="record"), rule("g"), rule("h"))
+    halves = {side: half({"f": OLD, "g": OLD, "h": OLD}) for side in ("left", "right")}
+
+    found = merge(law, halves, both({"f": "L", "g": "L", "h": OLD}, {"f": "R", "g": OLD, "h": OLD}))  # type: ignore[arg-type]
+
+    assert not found.to_left + found.to_right
+    assert set(found.held) == {"f", "g"}
+    assert found.settled == {"h"}
+    decision = decide_pair(
+        law, replace(PAIR, left=halves["left"], right=halves["right"]),
+        here({"f": "L", "g": "L", "h": OLD}), here({"f": "R", "g": OLD, "h": OLD}), line,
+    )  # fmt: skip
+    assert (decision.state, decision.reason, decision.changes) == ("held", "conflict", ())
+
+
+def ruling(take: Any, left: Any = "L", right: Any = "R") -> Ruling:
+    return Ruling(take, digest(left), digest(right))
+
+
+@pytest.mark.parametrize("take", ["left", "right"])
+def test_a_ruling_decides_the_clash_it_saw(take: Any) -> None:
+    found = merge(sync(rule()), AGREED, both({"f": "L"}, {"f": "R"}), {"f": ruling(take)})
+
+    assert outcome(found) == (take, "L" if take == "left" else "R")
+
+
+@pytest.mark.parametrize("seen", [ruling("left", left="L2"), ruling("left", right="R2")])
+def test_a_ruling_about_other_values_decides_nothing(seen: Ruling) -> None:
+    assert outcome(merge(sync(rule()), AGREED, both({"f": "L"}, {"f": "R"}), {"f": seen})) == ("hold", None)
+
+
+def test_a_ruling_never_overrules_what_a_rule_decides() -> None:
+    found = merge(sync(rule(wins="left")), AGREED, both({"f": "L"}, {"f": "R"}), {"f": ruling("right")})
+
+    assert outcome(found) == ("left", "L")
+
+
+@pytest.mark.parametrize(("left", "right"), [(True, 1), (False, 0), ("1", 1), (None, ""), (None, False), ([], None)])
+def test_values_that_python_or_people_mix_up_differ(left: Any, right: Any) -> None:
+    assert not rule().same(left, right)
+
+
+def test_normalise_decides_what_differs_and_never_what_is_written() -> None:
+    law = sync(rule(normalise=["trim", "casefold"]))
+
+    assert outcome(merge(law, AGREED, both({"f": " OLD "}, {"f": OLD}))) == ("nothing", None)
+    assert outcome(merge(law, AGREED, both({"f": " New "}, {"f": OLD}))) == ("left", " New ")
+
+
+@pytest.mark.parametrize(
+    ("law", "left", "right", "why"),
+    [
+        ({}, "L", OLD, "changed on left"),
+        ({}, OLD, "R", "changed on right"),
+        ({"wins": "right"}, "L", "R", "changed on both sides, wins: right"),
+        ({"owner": "left"}, OLD, "R", "right was edited and is put back, owner: left"),
+        ({"owner": "right"}, "L", OLD, "left was edited and is put back, owner: right"),
+        ({"owner": "left"}, "L", "R", "changed on left, owner: left"),
+    ],
+)
+def test_every_move_says_why(law: dict[str, Any], left: str, right: str, why: str) -> None:
+    found = merge(sync(rule(**law)), AGREED, both({"f": left}, {"f": right}))
+
+    assert [m.why for m in found.to_left + found.to_right] == [why]
