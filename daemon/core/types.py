@@ -98,6 +98,8 @@ def empty(value: Any) -> bool:
 
 def _guarded(convert: Parse) -> Parse:
     def convert_present(value: Any) -> Any:
+        if isinstance(value, list | tuple | dict):
+            raise ValueError(f"{_shown(value)} is not a single value")  # str() would make a text of its brackets
         return value if value is None or value is ABSENT or value == "" else convert(value)
 
     return convert_present
@@ -106,8 +108,6 @@ def _guarded(convert: Parse) -> Parse:
 def _string(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list | dict):
-        raise ValueError(f"{_shown(value)} is not text")
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
@@ -119,7 +119,7 @@ def _integer(value: Any) -> int:
 
 
 def _decimal(value: Any) -> Decimal:
-    if isinstance(value, bool | list | dict):
+    if isinstance(value, bool):
         raise ValueError(f"{_shown(value)} is not a number")
     exact = number(repr(value) if isinstance(value, float) else value)
     if not exact.is_finite():
