@@ -1,8 +1,10 @@
 """This is where the state secret lives: the key of the digests, and the key of what an open intent holds."""
 
 import os
+from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -13,6 +15,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from daemon.errors import StoreError
 
 SECRET = 32
+
+_INTEGER: Final = 1
+_DECIMAL: Final = 2
 
 
 class Vault:
@@ -41,14 +46,33 @@ class Vault:
     def seal(self, value: Any) -> bytes:
         """*value*, encrypted under a fresh random nonce."""
         nonce = os.urandom(12)
-        return nonce + self._box.encrypt(nonce, msgspec.msgpack.encode(value), None)
+        return nonce + self._box.encrypt(nonce, msgspec.msgpack.encode(_packed(value)), None)
 
     def open(self, sealed: bytes) -> Any:
         """What was sealed. Raises StoreError when the secret is another one or the bytes were changed."""
         try:
-            return msgspec.msgpack.decode(self._box.decrypt(sealed[:12], sealed[12:], None))
+            return msgspec.msgpack.decode(self._box.decrypt(sealed[:12], sealed[12:], None), ext_hook=_number)
         except InvalidTag:
             raise StoreError("the store was written with another state secret: restore both from one backup") from None
+
+
+def _packed(value: Any) -> Any:
+    """*value* with the numbers that MessagePack cannot hold exactly as marked text."""
+    match value:
+        case int() if not -(2**63) <= value < 2**64:
+            return msgspec.msgpack.Ext(_INTEGER, str(value).encode())
+        case Decimal():
+            return msgspec.msgpack.Ext(_DECIMAL, str(value).encode())
+        case Mapping():
+            return {name: _packed(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_packed(inner) for inner in value]
+    return value
+
+
+def _number(code: int, text: memoryview) -> int | Decimal:
+    digits = bytes(text).decode()
+    return int(digits) if code == _INTEGER else Decimal(digits)
 
 
 def _write_secret(path: Path) -> None:
