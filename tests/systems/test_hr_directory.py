@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.systems.comparing import in_step, nothing_is_left, of_type
 from tests.systems.office import Office
 from tests.systems.scim import ENTERPRISE
 from tests.systems.slapd import need_slapd
@@ -69,59 +70,6 @@ def _take_over(office: Office) -> None:
     nothing_is_left(office)
 
 
-def in_step(office: Office) -> None:
-    """Both sides tell the same of everybody."""
-    users, entries = list(office.hr.users().values()), list(office.entries().values())
-    hr = {user[ENTERPRISE]["employeeNumber"]: of_user(user) for user in users}
-    directory = {entry["employeeNumber"][0]: of_entry(entry) for entry in entries}
-    assert hr == directory
-    assert len(hr) == len(users) == len(entries)  # nobody stands there twice
-
-
-def nothing_is_left(office: Office) -> None:
-    """Both sides tell the same, and the daemon sees it so too."""
-    in_step(office)
-    plan = office.ask("plan", "people", "--full")
-    assert plan["lines"] == []
-    assert plan["problems"] == []
-    assert office.ask("held", "people")["held"] == []
-
-
-def of_user(user: dict[str, Any]) -> dict[str, Any]:
-    """What HR tells of a person, in words of this test."""
-    given, family = user["name"]["givenName"], user["name"]["familyName"]
-    return {
-        "login": user["userName"],
-        "names": (given, family, f"{given} {family}", f"{family}, {given}"),
-        "mail": _of_type(user.get("emails"), "work"),
-        "phone": _dialled(_of_type(user.get("phoneNumbers"), "work")),
-        "title": user.get("title"),
-        "employed": user["active"],
-    }
-
-
-def of_entry(entry: dict[str, list[str]]) -> dict[str, Any]:
-    """What the directory tells of a person, in the same words."""
-    assert all(len(values) == 1 for name, values in entry.items() if name != "objectClass"), entry
-    one = {name: values[0] for name, values in entry.items()}
-    return {
-        "login": one["uid"],
-        "names": (one["givenName"], one["sn"], one["cn"], one["displayName"]),
-        "mail": one.get("mail"),
-        "phone": _dialled(one.get("telephoneNumber")),
-        "title": one.get("title"),
-        "employed": {"employed": True, "left": False}[one["employeeType"]],
-    }
-
-
-def _of_type(values: Any, kind: str) -> Any:
-    return next((v.get("value") for v in values or () if v["type"] == kind), None)
-
-
-def _dialled(phone: str | None) -> str | None:
-    return phone and re.sub("[^+0-9]", "", phone.replace("(0)", ""))
-
-
 def test_names_that_look_like_filters_and_dns_are_names_and_nothing_else(office: Office) -> None:
     entries = {entry["employeeNumber"][0]: (dn, entry) for dn, entry in office.entries().items()}
 
@@ -157,8 +105,8 @@ def test_edits_on_both_sides_meet_in_the_middle(office: Office) -> None:
 
     assert report["state"] == "done", report
     user = office.hr.user(office.ids["10"])
-    assert _of_type(user["phoneNumbers"], "work") == "+4989555"
-    assert _of_type(user["phoneNumbers"], "home") == "+49 30 2"  # ours is the work phone; the other one is theirs
+    assert of_type(user["phoneNumbers"], "work") == "+4989555"
+    assert of_type(user["phoneNumbers"], "home") == "+49 30 2"  # ours is the work phone; the other one is theirs
     assert office.entry("10")["title"] == "Chief Engineer"
     assert office.hr.user(office.ids["11"])["title"] == "Draughtsman"
     assert office.entry("11")["displayName"] == "Čapek 11, Ada"
@@ -331,11 +279,12 @@ def _until_done(office: Office, since: int) -> list[dict[str, Any]]:
     """
     end = time.monotonic() + 15
     while time.monotonic() < end:
-        state = office.run(expect=None)["state"]
-        entries: list[dict[str, Any]] = office.ask("audit", "show", "--start", str(since), "--limit", "1000")["entries"]
-        actions = Counter(entry["action"] for entry in entries)
-        if state == "done" and actions["intent"] == actions["outcome"]:
-            return entries
+        if office.run(expect=None)["state"] == "done":
+            entries: list[dict[str, Any]]
+            entries = office.ask("audit", "show", "--start", str(since), "--limit", "1000")["entries"]
+            actions = Counter(entry["action"] for entry in entries)
+            if actions["intent"] == actions["outcome"]:
+                return entries
         time.sleep(0.2)
     raise AssertionError(office.tallystick("held", "people"))
 
