@@ -126,11 +126,13 @@ class Definition(Facts):
     """One kind of system. `entities` and `check` have the shape that the driver's own models give them."""
 
     version: Literal[1] = 1
+    """Version of the file's shape."""
     name: str
     """The file's stem."""
     driver: str
     """The protocol it speaks: a file of connectors/drivers."""
     type: SystemType = "other"
+    """What systems of this kind are for; told in `check -o json`."""
     auth: tuple[str, ...] = ()
     """Kinds of authentication that the system takes; empty: whatever the driver knows."""
     check: Mapping[str, Any] | None = None
@@ -145,11 +147,13 @@ class SystemFacts(Facts):
     """What every system file says; each driver's `System` model adds its own keys."""
 
     version: Literal[1]
+    """Version of the file's shape."""
     name: str
     """Equals the file's stem."""
     connector: str
     """A definition by name, or a file beside this one (./my_crm.yaml)."""
     type: SystemType = "other"
+    """What the system is for; told in `check -o json`. Default: the definition's."""
     entities: Mapping[str, Any] = {}
     """Additions to the definition's entities for this installation alone, merged key by key."""
 

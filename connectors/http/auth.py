@@ -37,6 +37,7 @@ class NoAuth(Facts):
     """The system asks for nothing."""
 
     kind: Literal["none"] = "none"
+    """Says that nothing is sent."""
 
     def open(self, reveal: Reveal) -> Credentials:  # noqa: ARG002  # every kind has the same door
         """Nothing to send."""
@@ -47,6 +48,7 @@ class BasicAuth(Facts):
     """User and password, RFC 7617."""
 
     kind: Literal["basic"]
+    """Chooses this."""
     user: str | Secret
     """The user's name; not a secret for most systems, an API key for some."""
     password: Secret | None = None
@@ -67,6 +69,7 @@ class BearerAuth(Facts):
     """A token in the Authorization header, RFC 6750."""
 
     kind: Literal["bearer"]
+    """Chooses this."""
     token: Secret
     """The token itself, without the word Bearer."""
 
@@ -80,6 +83,7 @@ class ApiKeyAuth(Facts):
     """A key in a header or in a query parameter of the system's own name."""
 
     kind: Literal["api_key"]
+    """Chooses this."""
     key: Secret
     """The key itself."""
     header: str | None = None

@@ -114,10 +114,15 @@ class Ask(Facts):
     """One request: a verb with its path, and what goes along. {name} is filled in; in a path it is quoted."""
 
     get: str | None = None
+    """The path, asked for by GET. Each request has exactly one of the five verbs."""
     post: str | None = None
+    """The path, for POST."""
     put: str | None = None
+    """The path, for PUT."""
     patch: str | None = None
+    """The path, for PATCH."""
     delete: str | None = None
+    """The path, for DELETE."""
     query: Mapping[str, Any] = {}
     """Parameters. One whose value is null or an unset placeholder is left out."""
     headers: Mapping[str, str] = {}
@@ -183,6 +188,7 @@ class Changed(Listing):
     """Records that changed since a cursor, the one given included."""
 
     cursor: CursorFacts
+    """How to read on from the last time."""
 
 
 class Deleted(Listing):
@@ -300,20 +306,30 @@ class Reads(Facts):
     """How records are had."""
 
     list: Listing | None = None
+    """All records."""
     changed: Changed | None = None
+    """Those that changed since the last time. Default: every run reads all."""
     deleted: Deleted | None = None
+    """Those that were deleted since. Default: only a full comparison notices."""
     get: Getting | None = None
+    """Single records by id."""
     find: Finding | None = None
+    """Records by a field's value; finds out what became of a create whose answer was lost."""
 
 
 class Writes(Facts):
     """How records are changed."""
 
     create: Creating | None = None
+    """How a record is born. Left out, here and below: it is not done on this system."""
     update: Updating | None = None
+    """How a record is changed."""
     delete: Deleting | None = None
+    """How a record is deleted."""
     deactivate: Updating | None = None
+    """How a record is switched off, for `cases: {gone_...: deactivate}`."""
     batch: Batching | None = None
+    """Several writes in one request."""
 
 
 class ErrorRule(Facts):
@@ -331,11 +347,17 @@ class CapabilityFacts(Facts):
     """What the author of a definition knows better than the driver can tell; see connectors/base.py."""
 
     precondition: bool | None = None
+    """A write is refused when the record changed meanwhile."""
     idempotent_create: bool | None = None
+    """A create that is repeated with the same key makes no second record."""
     tombstones: bool | None = None
+    """Deletions are told, not only noticed by absence."""
     consistency_window: Duration | None = None
+    """How long a listing may show what was before a write."""
     processing_window: Duration | None = None
+    """How long a request whose answer was lost may still take effect; it is looked into after that."""
     times_trusted: bool | None = None
+    """The times in records are the system's own and cannot be set by its users."""
 
 
 class Entity(Facts):

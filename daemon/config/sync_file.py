@@ -43,7 +43,8 @@ class PlaceConfig(Facts):
     write: str | None = None
     """The path that an expression's value is written to."""
     format: str | None = None
-    """How this side writes the value: strftime for dates and times, `text`, alpha2 | alpha3 | name for countries."""
+    """How this side writes the value: strftime (%d.%m.%Y) for dates and times; alpha2, alpha3, numeric or name for
+    countries; `text` writes any value as text. Default: as the type has it."""
     zone: Zone | None = None
     """Time zone of times that carry none."""
 
@@ -86,7 +87,7 @@ class FieldConfig(Facts):
     right: PlaceText | None = None
     """Where the right side shows it."""
     type: TypeName | None = None
-    """What the value is, so that two spellings of it are one value. Default: compared as it stands."""
+    """What the value is, so that two spellings of it are one value; see Types. Default: compared as it stands."""
     region: Region | None = None
     """Country of telephone numbers without a prefix, such as DE. Only with `type: phone`."""
     values: Mapping[str, Scalar] | None = None
@@ -245,11 +246,12 @@ class GuardsConfig(Facts):
     deletes: LimitText | None = None
     """Deletes and deactivations. Default: 5% of the pairs, at most 25, and up to 3 always."""
     creates: LimitText | None = None
-    """New records. Default: 200."""
+    """New records. Default: 200 in one run."""
     updates: LimitText | None = None
-    """Changed records. Default: 50%, which a wrong time zone or a new mapping passes at once."""
+    """Changed records. Default: 50%, and up to 10 always; a wrong time zone or a new mapping passes that at once."""
     blanked: LimitText | None = None
-    """Fields that lose their value, per field. Default: 2%, because a lost permission looks like emptiness."""
+    """Fields that lose their value, per field. Default: 2%, and up to 3 always, because a lost permission looks like
+    emptiness."""
     shrink: Share | None = None
     """A complete listing smaller by more than this than the last one writes nothing. Default: 10%."""
     values: NotYet = None
