@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 import jmespath
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from connectors.base import Fields
 from connectors.paths import quote
@@ -64,6 +64,8 @@ def _literal(found: re.Match[str]) -> str:
 
 
 def _told(fault: JMESPathError, text: str) -> str:
+    if isinstance(fault, JMESPathTypeError):  # its own text would quote the record's value
+        return f"{fault.function_name}() takes {' or '.join(fault.expected_types)}, not {fault.actual_type}"
     column = getattr(fault, "lex_position", None)
     first = str(fault).splitlines()[0].rstrip(":")
     return f"{first} (column {column + 1})" if isinstance(column, int) and column < len(text) else first

@@ -152,16 +152,15 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
         if value is None or value == "":
             return None
         count, unit = str(span)[:-1], str(span)[-1:]
-        if unit not in _UNITS:
+        if unit not in _UNITS or not count.lstrip("-").isdigit():
             raise ValueError(f"'{span}' is not a span; write 90d, 2w, 12h or 30m")
         step = timedelta(**{_UNITS[unit]: int(count)})
-        text = str(value)
-        return ((date if len(text) == 10 else datetime).fromisoformat(text) + step).isoformat()
+        return (_moment(str(value)) + step).isoformat()
 
     @_takes(_ANY, _ANY)
     def _func_date_format(self, value: Any, form: Any) -> Any:
         """strftime of an ISO date or time."""
-        return None if value is None or value == "" else datetime.fromisoformat(str(value)).strftime(str(form))
+        return None if value is None or value == "" else _moment(str(value)).strftime(str(form))
 
 
 def number(value: Any) -> Decimal:
@@ -169,7 +168,19 @@ def number(value: Any) -> Decimal:
     try:
         return Decimal(str(value).strip())
     except InvalidOperation:
-        raise ValueError(f"'{value}' is not a number") from None
+        raise ValueError(f"{kind(value)} is not a number") from None
+
+
+def kind(value: Any) -> str:
+    """What an error may say of a value. Values are business data: the kind and the length, never the value."""
+    return f"a text of {len(value)} characters" if isinstance(value, str) else f"a {type(value).__name__} value"
+
+
+def _moment(text: str) -> date:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{kind(text)} is not an ISO date or time") from None
 
 
 _TRANSLIT = str.maketrans(

@@ -13,7 +13,7 @@ import phonenumbers
 import pycountry
 
 from connectors.paths import ABSENT
-from daemon.core.functions import number
+from daemon.core.functions import kind, number
 
 Parse: TypeAlias = Callable[[Any], Any]
 
@@ -99,7 +99,7 @@ def empty(value: Any) -> bool:
 def _guarded(convert: Parse) -> Parse:
     def convert_present(value: Any) -> Any:
         if isinstance(value, list | tuple | dict):
-            raise ValueError(f"{_shown(value)} is not a single value")  # str() would make a text of its brackets
+            raise ValueError(f"{kind(value)} is not a single value")  # str() would make a text of its brackets
         return value if value is None or value is ABSENT or value == "" else convert(value)
 
     return convert_present
@@ -114,16 +114,16 @@ def _string(value: Any) -> str:
 def _integer(value: Any) -> int:
     exact = _decimal(value)
     if exact != exact.to_integral_value():
-        raise ValueError(f"{_shown(value)} is not a whole number")
+        raise ValueError(f"{kind(value)} is not a whole number")
     return int(exact)
 
 
 def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool):
-        raise ValueError(f"{_shown(value)} is not a number")
+        raise ValueError(f"{kind(value)} is not a number")
     exact = number(repr(value) if isinstance(value, float) else value)
     if not exact.is_finite():
-        raise ValueError(f"{_shown(value)} is not a finite number")
+        raise ValueError(f"{kind(value)} is not a finite number")
     return exact
 
 
@@ -135,7 +135,7 @@ def _boolean(value: Any) -> bool:
         return value
     known = _BOOLEANS.get(str(value).strip().casefold())
     if known is None:
-        raise ValueError(f"{_shown(value)} is neither true nor false")
+        raise ValueError(f"{kind(value)} is neither true nor false")
     return known
 
 
@@ -152,7 +152,7 @@ def _date(value: Any, form: str | None) -> date:
             return date.fromisoformat(text[:10])
     except ValueError:
         pass  # said below, like any other text that is no date
-    raise ValueError(f"{_shown(value)} is not a date like {form or '2026-11-22'}")
+    raise ValueError(f"{kind(value)} is not a date like {form or '2026-11-22'}")
 
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ].*)?\Z")
@@ -162,7 +162,7 @@ def _datetime(value: Any, form: Form) -> datetime:
     moment = value if isinstance(value, datetime) else _moment(str(value), form.format)
     if moment.tzinfo is None:
         if form.zone is None:
-            raise ValueError(f"{_shown(value)} has no time zone; say `zone: Europe/Berlin` beside the path")
+            raise ValueError(f"{kind(value)} has no time zone; say `zone: Europe/Berlin` beside the path")
         moment = moment.replace(tzinfo=ZoneInfo(form.zone))
     return moment.astimezone(UTC)
 
@@ -171,7 +171,7 @@ def _moment(text: str, form: str | None) -> datetime:
     try:
         return datetime.fromisoformat(text) if form in (None, "text") else datetime.strptime(text, str(form))
     except ValueError:
-        raise ValueError(f"{_shown(text)} is not a time like 2026-11-22T14:00:00Z") from None
+        raise ValueError(f"{kind(text)} is not a time like 2026-11-22T14:00:00Z") from None
 
 
 def _phone(value: Any, region: str | None) -> str:
@@ -180,9 +180,7 @@ def _phone(value: Any, region: str | None) -> str:
     except phonenumbers.NumberParseException:
         parsed = None
     if parsed is None or not phonenumbers.is_possible_number(parsed):
-        raise ValueError(
-            f"{_shown(value)} is not a phone number" + ("" if region else " with its country, such as +49")
-        )
+        raise ValueError(f"{kind(value)} is not a phone number" + ("" if region else " with its country, such as +49"))
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -192,7 +190,7 @@ _COUNTRY_FORMS = ("alpha2", "alpha3", "numeric", "name")
 def _country(value: Any) -> str:
     code = _country_code(str(value).strip())
     if code is None:
-        raise ValueError(f"{_shown(value)} is not a country that ISO 3166 knows")
+        raise ValueError(f"{kind(value)} is not a country that ISO 3166 knows")
     return code
 
 
@@ -215,12 +213,5 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\Z")
 def _email(value: Any) -> str:
     text = str(value).strip()
     if not _EMAIL.match(text):
-        raise ValueError(f"{_shown(value)} is not an e-mail address")
+        raise ValueError(f"{kind(value)} is not an e-mail address")
     return text
-
-
-def _shown(value: Any) -> str:
-    """Values are business data: an error tells the kind and the length, never the value."""
-    if isinstance(value, str):
-        return f"a text of {len(value)} characters"
-    return f"a {type(value).__name__} value"
