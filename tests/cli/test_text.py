@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from daemon.cli.text.answers import entries_text
 from daemon.cli.text.census import write_census
 from daemon.cli.text.lines import columns, quoted
 from daemon.cli.text.pairs import held_text, why_text
@@ -166,6 +167,22 @@ def test_held_pairs_are_listed_with_the_way_on() -> None:
     assert "look: tallystick why people E-1" in told
     assert text(held_text({"held": []})) == ["nothing is held"]
     assert text(held_text({"conflicts": []})) == ["no conflicts"]
+
+
+def test_an_entry_of_the_audit_log_tells_field_by_field_what_moved() -> None:
+    fields = {"team": {"before": "Research", "after": None, "why": "changed on left"}}
+    body = {"action": "intent", "sync": "people", "record": "101", "fields": fields}
+    other = {"action": "conflict.resolved", "fields": {"title": {"left": "Lead", "right": "Architect"}}}
+    entries = [{"seq": 32, "time": "2026-11-22T18:26:51Z", "body": body}, {"seq": 33, "time": 0, "body": other}]
+
+    told = text(entries_text({"entries": entries}))
+
+    assert told == [
+        "    32  2026-11-22 18:26:51Z  intent  people  record=101",
+        '        team  "Research" -> (empty)   changed on left',
+        '    33  -  conflict.resolved  fields={"title":{"left":"Lead","right":"Architect"}}',
+    ]
+    assert text(entries_text({"entries": []})) == ["no such entries"]
 
 
 def test_status_says_first_what_needs_attention() -> None:

@@ -60,11 +60,27 @@ def verify_text(answer: Mapping[str, Any]) -> Iterator[Line]:
 
 
 def entries_text(answer: Mapping[str, Any]) -> Iterator[Line]:
-    """Entries of the audit log, oldest first, one fact a line."""
-    for entry in answer.get("entries", ()):
+    """Entries of the audit log, oldest first: a line of facts each, and a line for each field that moved."""
+    entries = answer.get("entries") or ()
+    if not entries:
+        yield Line("no such entries")
+    for entry in entries:
         body = {k: v for k, v in entry.items() if k not in ("seq", "time") and v not in (None, "", {}, [])}
-        facts = _flat(body.pop("body", None) or body)
-        yield Line(f"{entry.get('seq'):>6}  {moment(entry.get('time'))}  {facts}")
+        body = dict(body.pop("body", None) or body)
+        moved = _moves(body.get("fields"))
+        if moved:
+            del body["fields"]
+        yield Line(f"{entry.get('seq'):>6}  {moment(entry.get('time'))}  {_flat(body)}")
+        yield from (Line(f"        {text}", "quiet") for text in moved)
+
+
+def _moves(fields: Any) -> list[str]:
+    """What became of each field, where the entry tells it."""
+    if not isinstance(fields, Mapping) or not all(isinstance(m, Mapping) and "after" in m for m in fields.values()):
+        return []
+    width = max((len(name) for name in fields), default=0)
+    return [f"{name.ljust(width)}  {quoted(m.get('before'))} -> {quoted(m['after'])}   {m.get('why', '')}".rstrip()
+            for name, m in fields.items()]  # fmt: skip
 
 
 def _flat(body: Mapping[str, Any]) -> str:

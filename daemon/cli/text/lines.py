@@ -86,7 +86,7 @@ def moment(at: Any) -> str:
     if at is None or at == 0:
         return "-"
     if isinstance(at, str):
-        return at
+        return at.replace("T", " ", 1)
     return datetime.fromtimestamp(float(at), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 

@@ -76,7 +76,9 @@ def verify(session: Session, expect_size: int | None, max_age: float | None, log
 
 
 @audit.command()
-@click.option("--start", type=click.IntRange(0), default=0, help="First sequence number.")
+@click.option(
+    "--start", type=click.IntRange(0), default=0, help="First sequence number; the oldest entries come first."
+)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Most entries shown.")
 @click.option("--sync", help="Only entries of this sync.")
 @click.option("--record", metavar="ID", help="Only entries of the pair of this record, on either side.")
@@ -95,6 +97,8 @@ def show(
             if answer["entries"]:
                 break
     session.show(answer, entries_text)
+    if len(answer["entries"]) == limit:
+        session.note(f"there may be more: --start {answer['entries'][-1]['seq'] + 1}, or --limit")
     return 0
 
 
