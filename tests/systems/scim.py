@@ -41,7 +41,7 @@ class Scim:
         self._server = make_server(
             "127.0.0.1", self._port, self._counting, server_class=_Threading, handler_class=_Quiet
         )
-        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
 
     def stop(self) -> None:
