@@ -30,6 +30,7 @@ from daemon.core.rules import Cases, End, Guards, Limit, Match, Side, Sync
 from daemon.engine.people import approve
 from daemon.engine.report import Report, Request
 from daemon.engine.run import run_sync
+from daemon.service.runtime import calm_collector
 from daemon.store.store import Store
 from tests.bench.pages import PAGE
 
@@ -139,7 +140,8 @@ def run(folder: Path, port: int, *, adopt: bool) -> tuple[float, Report]:
 
 
 def phase(name: str, folder: Path, port: int, count: int) -> dict[str, Any]:
-    """One measurement in this process."""
+    """One measurement in this process, set up as the daemon's."""
+    calm_collector()
     base = bare(port, count)
     seconds, report = run(folder, port, adopt=name == "first")
     again = bare(port, count)
