@@ -3,7 +3,7 @@
 import csv
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,7 +13,8 @@ from daemon.cli.text.lines import columns, quoted
 from daemon.cli.text.pairs import held_text, why_text
 from daemon.cli.text.plan import plan_text, run_text
 from daemon.cli.text.status import degraded, status_text
-from daemon.cli.verbs.running import exit_code
+from daemon.cli.verbs.running import KINDS, exit_code
+from daemon.core.guards import Kind
 
 
 def text(lines: Any) -> list[str]:
@@ -112,6 +113,10 @@ def test_a_value_cannot_draw_on_the_terminal() -> None:
 )  # fmt: skip
 def test_a_run_ends_with_the_number_of_what_it_came_to(state: str, guards: list[Any], code: int) -> None:
     assert exit_code({"state": state, "guards": guards}) == code
+
+
+def test_every_guard_can_be_approved_by_its_name() -> None:
+    assert set(KINDS) == set(get_args(Kind))
 
 
 def test_why_shows_both_values_and_what_a_person_can_do() -> None:

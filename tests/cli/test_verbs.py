@@ -49,6 +49,13 @@ def test_check_tells_systems_syncs_and_the_next_three_times(example: Path) -> No
     assert len(told["syncs"][0]["next"]) == 3
 
 
+def test_a_guard_that_does_not_exist_cannot_be_approved(example: Path) -> None:
+    done = call("approve", "people", "--kind", "delete", folder=example)
+
+    assert done.returncode == 64
+    assert "'deletes'" in done.stderr
+
+
 def test_check_connect_finds_a_file_that_is_not_there(example: Path) -> None:
     edit(example / "systems" / "staff.yaml", "staff.csv", "stuff.csv")
 

@@ -67,8 +67,8 @@ def quoted(value: Any) -> str:
     match value:
         case None:
             return "(empty)"
-        case "(hidden)":
-            return "(hidden)"
+        case "(hidden)" | "(absent)":
+            return str(value)
         case str():
             return f'"{harmless(value)}"'
         case bool():

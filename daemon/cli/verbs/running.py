@@ -12,6 +12,7 @@ DONE, FAILED, DIFFERENCES, PARTIAL, GUARDED, LATER = 0, 1, 2, 4, 5, 75
 _CODES: Final[Mapping[str, int]] = {
     "done": DONE, "planned": DONE, "held": PARTIAL, "failed": FAILED, "postponed": LATER, "stopped": LATER,
 }  # fmt: skip
+KINDS: Final = ("adopt", "creates", "updates", "deletes", "blanked", "shrink")
 _CHANGING: Final = ("create", "update", "delete", "deactivate", "link", "retire")
 
 
@@ -52,9 +53,7 @@ def plan(session: Session, sync: str, full: bool, tell: bool) -> int:
 
 @click.command(cls=Verb)
 @click.argument("sync")
-@click.option(
-    "--kind", "kinds", multiple=True, help="Only this kind: adopt, creates, updates, deletes, blanked, shrink."
-)
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only what this guard holds.")
 @click.option("--only", metavar="KEY", help="Only the pair of this record id.")
 @click.option("--reason", default="", help="Why; it is kept in the audit log.")
 @click.option("--expires", type=Span(), default="24h", show_default=True, help="How long the approval holds.")
