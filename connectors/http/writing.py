@@ -109,6 +109,8 @@ class Writer:
 
     def outcome(self, how: Writing, write: Write, verdict: Verdict, wanted: Wanted) -> Outcome:
         status = verdict.response.status
+        if verdict.fine and _is_a_page(verdict.response):
+            return Lost(f"{verdict.response.where}: {status} with a web page; a login or a proxy may have answered")
         if isinstance(how, Deleting) and (verdict.fine or status in how.already_gone):
             return Done(write.id or "")
         if not verdict.fine and status in how.stale:
@@ -182,6 +184,11 @@ def readable(response: Response) -> Any:
         return response.json() if response.body else None
     except ConnectorError:
         return None
+
+
+def _is_a_page(response: Response) -> bool:
+    """Whether something answered that people read: no proof that the system did what it was asked."""
+    return "html" in response.headers.get("content-type", "") and bool(response.body.strip())
 
 
 def _merged(record: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

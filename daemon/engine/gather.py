@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from connectors.base import CursorExpired, Driver, Page, Record
+from connectors.base import CursorExpired, Driver, Page, Permanent, Record
 from daemon.core.rules import SIDES, Side
 from daemon.engine.cursors import later, read_from
 from daemon.engine.view import View
 from daemon.store.store import Store, SyncRow
+
+CIRCLE = 1000
+"""Pages in a row without a record that was not shown before: the end of such a listing never comes."""
 
 
 class Bits:
@@ -45,6 +48,9 @@ class Sight:
     complete: bool = False
     full: bool = True
     count: int = 0
+    """Records that were shown, each once."""
+    circling: int = 0
+    """Pages in a row that showed nothing new."""
     cursor: str | None = None
     server_time: str | None = None
     repeats: set[str] = field(default_factory=set)
@@ -80,7 +86,7 @@ def _read_all(view: View, driver: Driver, store: Store, row: SyncRow, cursor: st
 
 
 def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) -> None:
-    sight.count += len(page.records)
+    before = sight.count
     sight.complete = page.complete and sight.full
     if page.cursor is not None and (sight.cursor is None or _ahead(view, page.cursor, sight.cursor)):
         sight.cursor = page.cursor
@@ -89,11 +95,13 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
     for record in page.records:
         half = known.get(record.id)
         if half is None:
+            sight.count += record.id not in sight.fresh
             if record.id in sight.fresh and sight.fresh[record.id].fields != record.fields:
                 sight.repeats.add(record.id)  # the later sight of one listing is the newer one
             if view.in_scope(record):
                 sight.fresh[record.id] = record
             continue
+        sight.count += half.key not in sight.present
         sight.present.add(half.key)
         if half.state == "retired":
             if half.seen and half.seen == view.seen(record):
@@ -103,6 +111,10 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
             sight.outside[half.key] = record
         elif half.state == "held" or half.seen != view.seen(record):
             sight.moved[half.key] = record
+    sight.circling = sight.circling + 1 if page.records and sight.count == before else 0
+    if sight.circling >= CIRCLE:
+        end = f"{view.end.system}.{view.end.entity}"
+        raise Permanent(f"{end}: {CIRCLE} pages in a row showed only records seen before: the pages go in circles")
     if page.gone:
         sight.gone |= {half.key for half in store.pairs.known(sync, view.side, page.gone).values()}
 

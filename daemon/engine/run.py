@@ -28,7 +28,7 @@ what only a full one can see, such as absence, could never be approved."""
 TOLD = 1000
 """Lines that a run's report holds; a plan holds all, because a plan is for reading."""
 SMALL = 20
-"""Listings up to this size may shrink as they like."""
+"""Listings up to this size may shrink as they like, but not to nothing."""
 
 
 def run_sync(
@@ -124,9 +124,12 @@ def shrunken(context: Context, sights: Mapping[Side, Sight]) -> list[Trip]:
     """Plan guard: a complete listing that lost much since the last one is more often a fault than the truth."""
     found = []
     approved = context.store.journal.approved(context.row.id, context.clock())
+    pairs = context.store.pairs.count(context.row.id).get("active", 0)
     for side, sight in sights.items():
-        last = context.row.counts.get(side)
-        if not sight.complete or not last or last <= SMALL or shrink_line(context, side) in approved:
+        last = max(context.row.counts.get(side) or 0, pairs)  # a first run's listing lacked what it then created
+        if not sight.complete or not last or shrink_line(context, side) in approved:
+            continue
+        if last <= SMALL and sight.count:
             continue
         allowed = last * (1 - context.sync.guards.shrink)
         if sight.count < allowed:
@@ -199,7 +202,9 @@ def _cursor(context: Context, side: Side, sight: Sight) -> str | None:
 def _state(context: Context, verdict: Verdict, progress: Progress, decisions: Sequence[Decision]) -> RunState:
     if progress.halt:
         return progress.halt
-    waits = verdict.held or progress.stale or context.store.pairs.count(context.row.id).get("held")
+    waits = (
+        verdict.held or progress.stale or open_pairs(context) or context.store.pairs.count(context.row.id).get("held")
+    )
     return "held" if waits or any(d.state == "held" for d in decisions) else "done"
 
 

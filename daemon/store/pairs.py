@@ -38,12 +38,14 @@ class Pairs:
 
     def known(self, sync: int, side: Side, ids: Sequence[str]) -> dict[str, Known]:
         """What reading needs of the halves with these record ids."""
-        rows = self._db.rows(
+        asked = (
             f"SELECT {side}_id, key, {side}_seen, state FROM pair"  # noqa: S608  # side is one of two words
-            f" WHERE sync = ? AND {side}_id IN (SELECT value FROM json_each(?))",
-            sync,
-            msgspec.json.encode(ids).decode(),
+            f" WHERE sync = ? AND {side}_id IN "
         )
+        rows = self._db.rows(f"{asked} (SELECT value FROM json_each(?))", sync, msgspec.json.encode(ids).decode())
+        for id in ids:
+            if "\0" in id:  # SQLite's JSON ends a text there
+                rows += self._db.rows(f"{asked} (?)", sync, id)
         return {id: Known(key, seen, state) for id, key, seen, state in rows}
 
     def get(self, keys: Iterable[int]) -> dict[int, Pair]:
