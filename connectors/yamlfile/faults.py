@@ -184,6 +184,8 @@ def _not_allowed(document: Places, way: tuple[Part, ...], value: Any, context: M
     shown = f"'{value}'" if isinstance(value, str) else described(value).rsplit(" is ", 1)[0]
     stands = shown if isinstance(value, str | int | Decimal) else f"{described(value)} here, which"
     help = did_you_mean(value, names) if isinstance(value, str) else None
+    if isinstance(value, str) and value in names and f"'{value}'" not in allowed:
+        help = f"write {value}, without quotes"
     text = f"is not one of {listed(names)}" if len(names) > 1 else f"is not known here, only {names[0]}"
     return document.problem(way, "not-allowed", f"{stands} {text}", help)
 

@@ -189,6 +189,7 @@ def _syntax_problem(file: str, text: str, error: yaml.MarkedYAMLError) -> Proble
         case _ if error.context and error.context_mark is not None:
             opened = error.context_mark.line + 1
             message = f"{what} {error.context}" + (f" that began at line {opened}" if opened != mark.line else "")
+            help = "check the indentation of this line" if "block" in error.context else None
     return problem_at(file, text, mark, code, message, help)
 
 

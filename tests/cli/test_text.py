@@ -170,6 +170,8 @@ def test_held_pairs_are_listed_with_the_way_on() -> None:
     assert "2025-11-24 16:00:00Z" in told[1]
     assert "title: changed on both sides" in told[1]
     assert "look: tallystick why people E-1" in told
+    gone = {"sync": "people", "left": "E-9", "right": "c-9", "reason": "case", "why": "gone on right: hold"}
+    assert "decide: tallystick conflicts resolve people E-1 --take left|right" in text(held_text({"held": [gone, row]}))
     assert text(held_text({"held": []})) == ["nothing is held"]
     assert text(held_text({"conflicts": []})) == ["no conflicts"]
 

@@ -35,8 +35,9 @@ def held_text(answer: Mapping[str, Any]) -> Iterator[Line]:
     key = first.get("left") or first.get("right")
     yield Line("")
     yield Line(f"look: tallystick why {first.get('sync')} {key}", "quiet")
-    if any(r.get("reason") == "conflict" for r in rows):
-        yield Line(f"decide: tallystick conflicts resolve {first.get('sync')} {key} --take left|right", "quiet")
+    if clash := next((r for r in rows if r.get("reason") == "conflict"), None):
+        key = clash.get("left") or clash.get("right")
+        yield Line(f"decide: tallystick conflicts resolve {clash.get('sync')} {key} --take left|right", "quiet")
 
 
 def _field_row(name: str, told: Mapping[str, Any]) -> list[Any]:
