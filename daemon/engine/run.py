@@ -188,6 +188,8 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
     elif needs_full(context) and not context.request.only:
         row = replace(row, salt=UNFINISHED)
     context.store.save_sync(row)
+    if not progress.halt and not context.request.only:
+        context.store.journal.tidy(row.id, context.clock(), approvals=not verdict.held)
     reached("saved")
 
 

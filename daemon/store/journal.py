@@ -1,6 +1,6 @@
 """This is where people's answers and the history of runs are kept: approvals, rulings, runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -29,10 +29,15 @@ class Journal:
             line for (line,) in self._db.rows("SELECT line FROM approval WHERE sync = ? AND expires > ?", sync, now)
         )
 
-    def drop_approvals(self, sync: int, now: float) -> None:
-        """Forget what has expired."""
+    def tidy(self, sync: int, now: float, *, approvals: bool) -> None:
+        """Forget answers that were used or have expired; with *approvals*, every approval, because nothing waits."""
         with self._db.transaction() as db:
-            db.execute("DELETE FROM approval WHERE sync = ? AND expires <= ?", (sync, now))
+            db.execute("DELETE FROM approval WHERE sync = ? AND (? OR expires <= ?)", (sync, approvals, now))
+            db.execute(
+                "DELETE FROM ruling WHERE pair IN (SELECT r.pair FROM ruling r JOIN pair p ON p.key = r.pair"
+                " WHERE p.sync = ? AND p.state <> 'held')",
+                (sync,),
+            )
 
     def rule(self, pair: int, rulings: Mapping[str, Ruling], actor: str, at: float) -> None:
         """Remember a person's answers for fields of one pair."""
@@ -52,11 +57,6 @@ class Journal:
         ):
             found.setdefault(key, {})[name] = Ruling(take, left, right)
         return found
-
-    def drop_rulings(self, pairs: Iterable[int]) -> None:
-        """Forget answers that were used."""
-        with self._db.transaction() as db:
-            db.executemany("DELETE FROM ruling WHERE pair = ?", [(key,) for key in pairs])
 
     def start_run(self, id: str, sync: str, actor: str, at: float) -> None:
         """A run began."""

@@ -118,6 +118,18 @@ def test_a_resolution_holds_only_for_the_values_that_were_seen(world: World) -> 
     assert world.records("left")["L1"]["phone"] == "L2"
 
 
+def test_an_answer_is_used_once(world: World) -> None:
+    world.adopted()
+    for _ in range(2):
+        world.left.edit("person", "L1", {"phone": "1"})
+        world.run()
+        world.left.edit("person", "L1", {"phone": "L"})
+        world.right.edit("person", "R1", {"phone": "R"})
+        assert world.run().state == "held"
+        world.resolve("L1", "right")
+        assert world.run().state == "done"
+
+
 def test_who_wins_decides_a_clash_only(world: World) -> None:
     world.adopted()
     world.left.edit("person", "L1", {"email": "l@corp.example", "tag": "l"})
@@ -236,9 +248,9 @@ def test_a_listing_that_shrank_writes_nothing_at_all(tmp_path: Path) -> None:
     assert "tallystick approve people --kind shrink" in report.guards[0]["remedy"]
     assert world.shown("right")["40"]["phone"] == "1"
 
-    world.approve()
+    world.approve("shrink")
     assert world.run(full=True).guards[0]["kind"] == "deletes"
-    world.approve()
+    world.approve("deletes")
     world.run(full=True)
     assert len(world.records("right")) == 10
     world.close()
