@@ -62,7 +62,8 @@ def test_check_connect_finds_a_file_that_is_not_there(example: Path) -> None:
     done = call("check", "--connect", folder=example)
 
     assert done.returncode == 69
-    assert "stuff.csv: No such file" in done.stdout
+    assert "  staff: stuff.csv: " in done.stdout
+    assert "No such file" in done.stdout
 
 
 def test_check_shows_every_mistake_with_its_caret(example: Path) -> None:

@@ -20,6 +20,7 @@ def checked_text(answer: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(f"  {sync['name']}: {_schedule(sync)}")
     for health in answer.get("health", ()):
         words = health["message"] or ("answers" if health["reachable"] else "does not answer")
+        words = words.removeprefix(health["system"]).lstrip(": ")  # drivers begin an error with their own name
         yield Line(f"  {health['system']}: {words}", "good" if health["reachable"] else "bad")
 
 

@@ -23,18 +23,20 @@ def init(session: Session) -> int:
     from daemon.audit.segment import read_origin
     from daemon.cli.text.lines import Line
     from daemon.config.load import load
-    from daemon.service import places
+    from daemon.service import places, runtime
     from daemon.service.lock import StateLock
 
     config = load(session.folder, env=os.environ)
     folder = places.audit_folder(config)
     if places.has_audit(config):
-        click.echo(f"{folder}: holds an audit log already", err=True)
+        aside = "if its keys are lost or it is damaged, move it aside as evidence and call this again"
+        click.echo(f"{folder}: holds an audit log already; {aside}", err=True)
         return EXISTS
     lock = StateLock(config.daemon.state)
     lock.acquire("run")
     try:
         places.begin_audit(config)
+        runtime.forget_audit(config)
     finally:
         lock.release()
     told = {
