@@ -106,16 +106,16 @@ def _created(decision: Decision, change: Change, done: Done, view: View) -> Half
 def _updated(decision: Decision, change: Change, done: Done, before: Item, view: View) -> Half:
     old = decision.pair.half(view.side)
     agreed, sent = _kept(old)
-    written = {move.field for move in change.moves}
     for name, digest in before.digests.items():
-        if name not in written and name not in decision.held and _told(before, name):
-            agreed[name] = digest
+        if name not in decision.held and _told(before, name):
+            agreed[name] = digest  # a written field too: to show the overruled value still is no edit
             sent.pop(name, None)
     after = _proof(done, view)
     if after is None:
         sent |= _sent(before.record.id, change.moves, view)
         source = decision.look(other(view.side)).item
         return Half(before.record.id, done.version, b"", agreed, sent, source.keys if source else before.keys)
+    written = {move.field for move in change.moves}
     for name in written:
         agreed[name] = after.digests[name]
         sent.pop(name, None)

@@ -44,6 +44,8 @@ def test_equal_values_do_not_look_equal_elsewhere() -> None:
     }  # fmt: skip
 
     assert len(seen) == 6
+    assert NOTCHER.seen("left", "1", ["x"]) != NOTCHER.seen("left", "2", ["x"])
+    assert NOTCHER.seen("left", "1", ["x"]) != NOTCHER.seen("right", "1", ["x"])
 
 
 def test_a_match_key_is_found_from_the_other_side_and_only_in_its_alternative() -> None:

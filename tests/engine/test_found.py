@@ -262,3 +262,60 @@ def test_an_answer_to_our_half_done_decision_is_an_edit_not_a_clash(world: TwoQu
     world.run()
 
     assert world.records("left")["L1"]["email"] == world.records("right")["R1"]["email"] == "second@corp.example"
+
+
+def test_a_loser_that_still_shows_after_an_unproven_write_is_no_new_edit(world: TwoQuirks) -> None:
+    world.left.edit("person", "L1", {"email": "winner@corp.example"})
+    world.right.edit("person", "R1", {"email": "loser@corp.example"})
+    world.crm.read_back = False
+    world.run()
+    world.right.edit("person", "R1", {"email": "loser@corp.example"})  # what a lagging replica would show
+
+    report = world.run()
+
+    assert report.state == "held"
+    assert world.records("left")["L1"]["email"] == "winner@corp.example"
+
+
+def test_a_value_that_was_not_told_for_a_while_is_no_edit_when_it_returns(tmp_path: Path) -> None:
+    rules = (rule("number", owner="left"), rule("phone", left="contact.phone"), rule("tag"))
+    sync = people_sync(rules=rules, match_on=(Match(("number",)),))
+    left = person(1) | {"contact": {"phone": "1"}}
+    world = World(tmp_path, left={"L1": left}, right={"R1": person(1)}, sync=sync)
+    world.adopted()
+    world.left.put("person", left | {"contact": "see the file", "tag": "x"}, "L1")
+    world.run()
+
+    world.left.put("person", left | {"tag": "x"}, "L1")
+    world.right.edit("person", "R1", {"phone": "2"})
+    report = world.run()
+
+    assert report.state == "done"
+    assert world.records("left")["L1"]["contact"] == {"phone": "2"}
+    world.close()
+
+
+def test_an_edit_beside_our_unguarded_write_is_seen_by_the_next_run(tmp_path: Path) -> None:
+    poor = Capabilities(find=frozenset({"number"}), cursor=CursorRule("number"))
+    world = TwoQuirks(tmp_path, left={"L1": person(1)}, right={"R1": person(1)}, capabilities={"right": poor})
+    world.adopted()
+    world.left.edit("person", "L1", {"email": "ours@corp.example"})
+    edits = iter([{"phone": "theirs"}])
+    world.crm.before_write = lambda write: [world.right.edit("person", "R1", edit) for edit in edits]
+
+    world.run()
+    world.run(full=True)
+
+    assert world.records("left")["L1"] == person(1, email="ours@corp.example", phone="theirs")
+    world.close()
+
+
+def test_where_the_first_side_refuses_the_second_is_not_written(world: TwoQuirks) -> None:
+    world.left.edit("person", "L1", {"email": "bad@corp.example"})
+    world.right.edit("person", "R1", {"phone": "9"})
+    world.crm.fates = [quirks.refused]
+
+    world.run()
+
+    assert world.hr.writes == []
+    assert world.records("left")["L1"]["phone"] == "1"
