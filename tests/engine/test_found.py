@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Capabilities, CursorRule, Write
+from connectors.base import Capabilities, CursorRule, Done, Write
 from daemon.core.rules import Guards, Limit, Match, Side
 from daemon.engine.people import find
 from daemon.engine.report import Request
@@ -319,3 +319,18 @@ def test_where_the_first_side_refuses_the_second_is_not_written(world: TwoQuirks
 
     assert world.hr.writes == []
     assert world.records("left")["L1"]["phone"] == "1"
+
+
+def test_a_read_back_of_a_later_version_proves_nothing(world: TwoQuirks) -> None:
+    def read_back_late(driver: Any, entity: str, write: Write) -> Done:
+        (done,) = driver.write(entity, [write])
+        driver.edit(entity, write.id, {"phone": "typed meanwhile"})
+        return Done(done.id, done.version, quirks.show(driver, entity, done.id))
+
+    world.left.edit("person", "L1", {"phone": "ours"})
+    world.crm.fates = [read_back_late]
+
+    world.run()
+    world.run()
+
+    assert world.records("left")["L1"]["phone"] == world.records("right")["R1"]["phone"] == "typed meanwhile"
