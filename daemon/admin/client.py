@@ -127,7 +127,7 @@ class Client:
         """See Operations."""
         return self._call("audit_verify", READS_SYSTEMS, expect_size=expect_size, max_age=max_age)
 
-    def audit_show(self, *, start: int, limit: int, match: Mapping[str, str], actor: str) -> Answer:
+    def audit_show(self, *, start: int | None, limit: int, match: Mapping[str, str], actor: str) -> Answer:
         """See Operations."""
         return self._call("audit_show", READS_SYSTEMS, start=start, limit=limit, match=dict(match))
 

@@ -60,5 +60,5 @@ class Operations(Protocol):
     def audit_verify(self, *, expect_size: int | None, max_age: float | None) -> Answer:
         """The verdict on the whole log: {code, size, sealed, checkpoints, problems}."""
 
-    def audit_show(self, *, start: int, limit: int, match: Mapping[str, str], actor: str) -> Answer:
-        """{entries: [{seq, time, ...}]}, decrypted. Reading is itself an entry."""
+    def audit_show(self, *, start: int | None, limit: int, match: Mapping[str, str], actor: str) -> Answer:
+        """{entries: [{seq, time, ...}]}, decrypted, from *start* on, or else the newest. Reading is itself an entry."""

@@ -99,6 +99,8 @@ def decide(rule: Rule, motion: Motion) -> tuple[Outcome, str]:
         return ("nothing", "") if quiet else ("remember", "both sides say the same")
     if motion.waiting:
         return "hold", "what was written does not show yet"
+    if not motion.known and motion.left_empty and motion.right_empty:
+        return "remember", "both sides are empty, each in its own way"
     if rule.once and motion.known:
         return "remember", "once: written at birth only"
     if rule.owner:

@@ -16,7 +16,7 @@ from daemon.engine.context import Context, start
 from daemon.engine.gather import gather
 from daemon.engine.planning import again, make_plan
 from daemon.engine.report import Request, line, shown
-from daemon.engine.run import adopting, chosen, judge, needs_full, open_pairs, shrink_line, shrunken
+from daemon.engine.run import adopting, judge, needs_full, open_pairs, record_ids, shrink_line, shrunken
 from daemon.errors import NoSuch, TallystickError
 from daemon.store.store import Store
 
@@ -45,28 +45,32 @@ def approve(
         sync, drivers, store, audit, clock=clock, run_id=run_id,
         request=Request("plan", full=True, only=only, actor=actor), stop=lambda: False,
     )  # fmt: skip
-    lines = {digest: kind for digest, kind in _open_lines(context) if not kinds or kind in kinds}
+    found = list(_open_lines(context))
+    wanted = [(d, kind) for d, kind, line in found if (not kinds or kind in kinds) and (only is None or only in line)]
+    lines = dict(wanted)
     until = clock() + expires
     numbers = {kind: list(lines.values()).count(kind) for kind in sorted(set(lines.values()))}
     body = {"action": "plan.approved", "actor": actor, "sync": sync.name, "reason": reason, "approved": numbers}
-    audit.append([Entry(body)])
-    store.journal.approve(context.row.id, lines, actor, until)
-    if "adopt" in numbers:  # from now on only what was not seen here faces the guards, whatever interrupts the run
+    if lines:
+        audit.append([Entry(body)])
+        store.journal.approve(context.row.id, lines, actor, until)
+    if "adopt" in numbers and len(lines) == len({digest for digest, _, _ in found}):
+        # from now on only what was not seen here faces the guards, whatever interrupts the run
         row = replace(context.row, adopted=True, fingerprint=sync.fingerprint, rev=sync.rev, salt="")
         store.save_sync(row)
     return {"sync": sync.name, "approved": numbers, "expires": until, "problems": list(context.problems)}
 
 
-def _open_lines(context: Context) -> Iterator[tuple[bytes, str]]:
-    """What stands before a guard or a question now: its digest and the word to approve it by."""
+def _open_lines(context: Context) -> Iterator[tuple[bytes, str, frozenset[str]]]:
+    """What stands before a guard or a question now: its digest, the word to approve it by, the records it is about."""
     sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
     if shrunken(context, sights):
-        yield from ((shrink_line(context, side), "shrink") for side in SIDES)
-    decisions = chosen(context, make_plan(context, sights, open_pairs(context)))
-    yield from ((decision.line, str(kind)) for decision, kind in judge(context, decisions).held)
+        yield from ((shrink_line(context, side), "shrink", frozenset[str]()) for side in SIDES)
+    decisions = make_plan(context, sights, open_pairs(context))
+    yield from ((decision.line, str(kind), record_ids(decision)) for decision, kind in judge(context, decisions).held)
     if adopting(context):
-        yield from ((d.line, "adopt") for d in decisions if needs_approval(d, adopting=True))
-    yield from ((d.line, "confirm") for d in decisions if d.reason == "confirm" and d.line)
+        yield from ((d.line, "adopt", record_ids(d)) for d in decisions if needs_approval(d, adopting=True))
+    yield from ((d.line, "confirm", record_ids(d)) for d in decisions if d.reason == "confirm" and d.line)
 
 
 def adopt(
@@ -147,7 +151,7 @@ def resolve(
     """Answer a conflict for the two values that stand there now. If either changes meanwhile, it is asked again."""
     decision = _look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
     if not decision.held:
-        raise NoSuch(f"pair {decision.pair.key} of {sync.name} has no conflict now")
+        raise NoSuch(f"'{key}' of {sync.name} has no conflict now; see `tallystick why {sync.name} {key}`")
     if unknown := sorted(set(fields) - decision.held.keys()):
         raise NoSuch(f"field '{unknown[0]}' is not in conflict; in conflict: {', '.join(sorted(decision.held))}")
     names = [name for name, why in decision.held.items() if (not fields or name in fields) and WHOLE not in why]
@@ -191,7 +195,9 @@ def _field(sync: Sync, rule: Rule, pair: Pair, items: Mapping[Side, Item], decis
     for side in SIDES:
         value = items[side].values[rule.name]
         half = pair.half(side)
-        told[side] = "(absent)" if value is ABSENT else shown(sync, rule.name, value)
+        told[side] = shown(sync, rule.name, value)
+        if value is ABSENT:
+            told[side] = "(unreadable)" if rule.name in items[side].faults else "(absent)"
         told[f"{side}_moved"] = moved(half, rule.name, items[side])
         told[f"{side}_path"] = lens.text if (lens := rule.lens(side)) else None
     told["same"] = rule.same(items["left"].values[rule.name], items["right"].values[rule.name])

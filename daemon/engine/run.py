@@ -71,10 +71,11 @@ def _run(context: Context) -> Report:
     decisions = _decide(context, sights, busy)
     verdict = judge(context, decisions)
     _testify_trips(context, verdict)
-    progress = apply(context, chosen(context, verdict.passed))
+    progress = apply(context, verdict.passed if context.request.only is None else chosen(context, verdict.passed))
     _write_again(context, progress)
     _save(context, sights, verdict, progress)
-    return _report(context, _state(context, verdict, progress, decisions), sights, decisions, verdict, progress)
+    told = chosen(context, decisions)
+    return _report(context, _state(context, verdict, progress, decisions), sights, told, verdict, progress)
 
 
 def _plan_only(context: Context) -> Report:
@@ -146,12 +147,18 @@ def shrink_line(context: Context, side: Side) -> bytes:
 def chosen(context: Context, decisions: Sequence[Decision]) -> list[Decision]:
     """Only what was asked for."""
     only = context.request.only
-    return [decision for decision in decisions if only is None or only in _ids(decision)]
+    if only is None:
+        return list(decisions)
+    found = [decision for decision in decisions if only in record_ids(decision)]
+    if not found:
+        context.say(f"nothing is to be done for a record '{only}' of {context.sync.name}")
+    return found
 
 
-def _ids(decision: Decision) -> set[str]:
+def record_ids(decision: Decision) -> frozenset[str]:
+    """The records on either side that a decision is about."""
     seen = {item.record.id for side in SIDES if (item := decision.look(side).item)}
-    return seen | {half.id for side in SIDES if (half := decision.pair.half(side))}
+    return frozenset(seen | {half.id for side in SIDES if (half := decision.pair.half(side))})
 
 
 def _write_again(context: Context, progress: Progress) -> None:

@@ -4,6 +4,7 @@ A verb that touches a sync gets its turn from `Turns`; everything else reads the
 """
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -195,17 +196,18 @@ class ServiceOperations:
             "problems": list(verdict.problems),
         }
 
-    def audit_show(self, *, start: int, limit: int, match: Mapping[str, str], actor: str) -> Answer:
+    def audit_show(self, *, start: int | None, limit: int, match: Mapping[str, str], actor: str) -> Answer:
         """See Operations. *match* is equality of members, as text; a dot goes into a member."""
         self._runtime.testify("audit.read", actor=actor, start=start, limit=limit, match=dict(match))
         config = self._turns.current().config
         found = read_entries(
             audit_folder(config),
             load_keys(config.daemon.audit_keys),
-            start=start,
+            start=start or 0,
             match=lambda body: all(_member(body, path) == text for path, text in match.items()),
         )
-        return {"entries": [_shown(entry) for entry in itertools.islice(found, limit)]}
+        entries = deque(found, limit) if start is None else itertools.islice(found, limit)
+        return {"entries": [_shown(entry) for entry in entries]}
 
     def _alone(self, what: str, sync: str, job: Job) -> Answer:
         return self._turns.alone(sync, what, _told(job))

@@ -63,10 +63,15 @@ def _sync(runtime: Runtime, name: str, running: str | None, next_time: float | N
     return {
         "name": name,
         "running": running,
-        "last": last and {"id": last["id"], "state": last["state"], "ended": clock.as_text(last["ended"])},
+        "last": last and _last(last),
         "next": clock.as_text(next_time),
         "pairs": {state: counts.get(state, 0) for state in ("active", "held", "single", "retired")},
     }
+
+
+def _last(run: Mapping[str, Any]) -> dict[str, Any]:
+    guards = [{name: guard[name] for name in ("text", "remedy")} for guard in run["report"].get("guards", ())]
+    return {"id": run["id"], "state": run["state"], "ended": clock.as_text(run["ended"]), "guards": guards}
 
 
 def _house(runtime: Runtime, refused: Sequence[str]) -> list[dict[str, Any]]:
@@ -90,7 +95,7 @@ def _needs(sync: Mapping[str, Any]) -> list[dict[str, Any]]:
         case "postponed":
             needs.append({"sync": name, "what": "a system was away", "remedy": f"tallystick runs {name}"})
         case "held":
-            needs.append({"sync": name, "what": "something waits for a person", "remedy": f"tallystick plan {name}"})
+            needs += [{"sync": name, "what": guard["text"], "remedy": guard["remedy"]} for guard in last["guards"]]
     if held := sync["pairs"]["held"]:
         needs.append({"sync": name, "what": f"{counted(held, 'pair')} held", "remedy": f"tallystick held {name}"})
     return needs

@@ -71,7 +71,7 @@ class TestSqliteContract(DriverContract):
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Subject:
         unwell = {
-            "unable to open": driver(path=tmp_path / "nowhere.db"),
+            "no file": driver(path=tmp_path / "nowhere.db"),
             "not a database": driver(path=Path(__file__)),
         }
         return Subject(

@@ -72,6 +72,9 @@ def oracle(left: Stand, right: Stand, owner: Any, wins: Any, first: Any, once: b
     if left.waiting or right.waiting:
         return "hold"
     known = left.known and right.known
+    blank_left, blank_right = (stand.now in (None, "", ABSENT) for stand in (left, right))
+    if not known and blank_left and blank_right:
+        return "nothing"
     if once and known:
         return "nothing"
     if owner:
@@ -81,7 +84,6 @@ def oracle(left: Stand, right: Stand, owner: Any, wins: Any, first: Any, once: b
         return standing.get((left.moved, right.moved)) or clash(wins)
     if first in ("left", "right"):
         return str(first)
-    blank_left, blank_right = (stand.now in (None, "", ABSENT) for stand in (left, right))
     if first is None and blank_left != blank_right:
         return "right" if blank_left else "left"
     return clash("ask" if first == "ask" else wins)

@@ -345,3 +345,36 @@ def test_a_full_comparison_after_a_restart_finds_nothing_to_do(world: World) -> 
 
     assert report.counts.get("written", 0) == 0
     assert report.state == "done"
+
+
+def test_approving_one_record_of_a_first_plan_lets_only_that_one_through(world: World) -> None:
+    told = world.approve(only="L2")
+
+    report = world.run()
+
+    assert told["approved"] == {"adopt": 1}
+    assert report.state == "held"
+    assert set(world.shown("right")) == {"1", "2", "9"}
+    world.approve()
+    assert world.run().state == "done"
+    assert world.shown("left") == world.shown("right")
+
+
+def test_emptiness_on_both_sides_is_agreement_at_first_contact(tmp_path: Path) -> None:
+    world = World(tmp_path, left={"L1": person(1, phone=None)}, right={"R1": person(1, phone="")})
+
+    assert world.adopted().state == "done"
+
+    assert world.records("right")["R1"]["phone"] == ""
+    world.close()
+
+
+def test_asking_for_a_record_that_needs_nothing_says_so(world: World) -> None:
+    world.adopted()
+    world.left.edit("person", "L1", {"phone": "7"})
+
+    report = world.run(only="L2")
+
+    assert report.problems == ("nothing is to be done for a record 'L2' of people",)
+    assert report.lines == ()
+    assert world.records("right")["R1"]["phone"] == "1"

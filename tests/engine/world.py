@@ -103,10 +103,10 @@ class World:
     def plan(self, **request: Any) -> Report:
         return self.run(kind="plan", **request)
 
-    def approve(self, *kinds: str, expires: float = 24 * HOUR) -> dict[str, Any]:
+    def approve(self, *kinds: str, only: str | None = None, expires: float = 24 * HOUR) -> dict[str, Any]:
         return people.approve(
             self.sync, self.drivers, self.store, self.audit, clock=lambda: self.now, run_id="p",
-            kinds=kinds, only=None, actor="uid:1000", reason="", expires=expires,
+            kinds=kinds, only=only, actor="uid:1000", reason="", expires=expires,
         )  # fmt: skip
 
     def adopted(self) -> Report:

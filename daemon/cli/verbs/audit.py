@@ -79,7 +79,7 @@ def verify(session: Session, expect_size: int | None, max_age: float | None, log
 
 @audit.command()
 @click.option(
-    "--start", type=click.IntRange(0), default=0, help="First sequence number; the oldest entries come first."
+    "--start", type=click.IntRange(0), help="From this sequence number on. Without it the newest entries are shown."
 )
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Most entries shown.")
 @click.option("--sync", help="Only entries of this sync.")
@@ -87,7 +87,7 @@ def verify(session: Session, expect_size: int | None, max_age: float | None, log
 @click.option("--action", help="Only entries of this action: intent, outcome, config.applied ...")
 @click.pass_obj
 def show(
-    session: Session, start: int, limit: int, sync: str | None, record: str | None, action: str | None
+    session: Session, start: int | None, limit: int, sync: str | None, record: str | None, action: str | None
 ) -> int:  # fmt: skip
     """Print entries, decrypted. Reading is itself an entry."""
     from daemon.cli.text.answers import entries_text
@@ -100,7 +100,8 @@ def show(
                 break
     session.show(answer, entries_text)
     if len(answer["entries"]) == limit:
-        session.note(f"there may be more: --start {answer['entries'][-1]['seq'] + 1}, or --limit")
+        further = f"--start {answer['entries'][-1]['seq'] + 1}" if start is not None else "older ones by --start 0"
+        session.note(f"there may be more: {further}, or --limit")
     return 0
 
 
