@@ -63,15 +63,18 @@ def read_table(name: str, raw: bytes, *, file: str, digest: str) -> Table:
             lines.append(reader.line_num)
     except csv.Error as error:
         problems.append(_problem(file, text, reader.line_num or 1, "table-syntax", f"this is not CSV: {error}"))
+    if text and not problems and not text.endswith(("\n", "\r")):
+        message = "the last line has no end: the file is cut, or still being written"
+        problems.append(_problem(file, text, len(text.splitlines()), "table-cut", message, "end it with a line break"))
     if problems:
         raise YamlError(problems)
     return Table(name, file, tuple(header), tuple(rows), tuple(lines), digest)
 
 
-def _problem(file: str, text: str, line: int, code: str, message: str) -> Problem:
+def _problem(file: str, text: str, line: int, code: str, message: str, help: str | None = None) -> Problem:
     lines = text.splitlines()
     source = lines[line - 1] if line <= len(lines) else ""
-    return Problem(file, line, 1, code, message, None, source, len(source))
+    return Problem(file, line, 1, code, message, help, source, len(source))
 
 
 def _text(raw: bytes, file: str) -> str:
