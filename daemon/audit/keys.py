@@ -129,7 +129,10 @@ def _find(name: str, places: list[Path]) -> Path:
         if (place / name).is_file():
             return place / name
     looked = " and ".join(str(place) for place in places)
-    raise AuditError(f"no key {name} in {looked}; `tallystick audit init` makes new ones, or restore it from a backup")
+    raise AuditError(
+        f"no key {name} in {looked}; restore it from a backup. Without it, move the audit folder aside, if there is"
+        " one, and let `tallystick audit init` make new ones"
+    )
 
 
 def _read_kek(path: Path, *, guarded: bool) -> bytes:

@@ -66,7 +66,8 @@ class StateLock:
                 waiting(holder)
             waited = True
             time.sleep(_STEP)
-        self._note.write_bytes(msgspec.json.encode(Holder(os.getpid(), kind, clock.now())))
+        with contextlib.suppress(OSError):  # the lock holds without it, and a full disk is told by what needs it
+            self._note.write_bytes(msgspec.json.encode(Holder(os.getpid(), kind, clock.now())))
         return waited
 
     def release(self) -> None:

@@ -6,7 +6,7 @@ keep the daemon from starting.
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +18,14 @@ from daemon.audit.keys import load_keys
 from daemon.audit.log import AuditLog
 from daemon.audit.segment import Origin
 from daemon.config.load import Config, load
-from daemon.errors import StoreError
+from daemon.errors import AuditError, StoreError
 from daemon.service import clock
 from daemon.service.generation import Generation, build, read_config
 from daemon.service.lock import Holder, Kind, StateLock
 from daemon.service.logs import Redactor
 from daemon.service.places import audit_folder, begin_audit, has_audit, store_file
 from daemon.service.registry import Registry
+from daemon.store.flights import TESTIFIED
 from daemon.store.store import Store
 
 log = structlog.get_logger()
@@ -92,6 +93,14 @@ def calm_collector() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
+def forget_audit(config: Config) -> None:
+    """Lets the store follow a log that was begun anew, which knows nothing of the old one's intents."""
+    if store_file(config).exists():
+        with closing(Store(store_file(config))) as store:
+            store.note(AUDIT_SIZE, 0)
+            store.note(TESTIFIED, 0)
+
+
 def _open_audit(config: Config, store: Store) -> AuditLog:
     remembered = int(store.noted(AUDIT_SIZE) or 0)
     if not has_audit(config) and not remembered and not store.flights.last_intent:
@@ -109,5 +118,13 @@ def _open_audit(config: Config, store: Store) -> AuditLog:
         raise StoreError(
             f"{store_file(config)} is older than the audit log: it knows intents up to {store.flights.last_intent}, the"
             f" log has {last}. Restore the newer store; or, to begin anew, move the whole state folder away"
+        )
+    testified = int(store.noted(TESTIFIED) or 0)
+    if audit.last_intent < testified:
+        last = audit.last_intent
+        audit.close()
+        raise AuditError(
+            f"{audit_folder(config)} is older than the store: it knows intents up to {last}, the store has sent"
+            f" {testified}. Restore the newer log; or keep it aside and begin a new one with `tallystick audit init`"
         )
     return audit

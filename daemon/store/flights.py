@@ -12,6 +12,9 @@ from daemon.store.database import Database
 from daemon.store.pairs import Pairs
 from daemon.store.vault import Vault
 
+TESTIFIED = "testified"
+"""Under this name the store remembers the newest intent of which the audit log MUST know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flight:
@@ -70,6 +73,10 @@ class Flights:
         with self._db.transaction() as db:
             db.executemany("DELETE FROM flight WHERE id = ?", [(done.id,) for done in finished])
             db.execute("UPDATE flight SET state = 'sent', not_before = ? WHERE id = ?", (not_before, flight.id))
+            db.execute(
+                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+                (TESTIFIED, flight.intents[-1]),
+            )
 
     def settle(
         self,

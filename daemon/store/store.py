@@ -42,11 +42,12 @@ class Store:
         """Nothing was remembered when this store was opened."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.vault = Vault.at(path.with_name("state.key"), may_create=self.new)
+        self._db = Database(path)
         try:
-            self._db = Database(path)
             self._prepare()
-        except sqlite3.DatabaseError as fault:
-            raise StoreError(f"{path} cannot be used: {fault}. Restore it from the backup, or move it away") from None
+        except BaseException:
+            self._db.close()
+            raise
         path.chmod(0o600)
         self.pairs = Pairs(self._db, self.vault)
         self.flights = Flights(self._db, self.vault, self.pairs)

@@ -57,7 +57,15 @@ class Hostile(ThreadingHTTPServer):
         """The record as it is now, with a new revision."""
         with self.turn:
             revision = int(self.people.get(id, {}).get("rev", 0)) + 1
-            self.people[id] = {"name": None, "email": None, "phone": None, **fields, "id": id, "rev": revision}
+            self.people[id] = {
+                "name": None,
+                "email": None,
+                "phone": None,
+                "unit": None,
+                **fields,
+                "id": id,
+                "rev": revision,
+            }
             return self.people[id]
 
     def named(self, email: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ name: hr
 connector: sql
 type: hr
 path: hr.db
+timeout: 1s
 entities: {person: {table: person, key: [id]}}
 """
 STAFF = """\
