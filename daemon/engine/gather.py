@@ -1,6 +1,6 @@
 """This is where both sides are read: every record costs one digest and one look-up, and only what moved is kept."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -57,30 +57,44 @@ class Sight:
     """Ids that one listing showed twice with different content."""
 
 
+class Stopped(Exception):  # noqa: N818  # it is no error: somebody asked for it
+    """The reading was ended at a page, because we are asked to stop."""
+
+
 def gather(
-    views: Mapping[Side, View], drivers: Mapping[Side, Driver], store: Store, row: SyncRow, *, full: bool
+    views: Mapping[Side, View],
+    drivers: Mapping[Side, Driver],
+    store: Store,
+    row: SyncRow,
+    *,
+    full: bool,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[Side, Sight]:
-    """Read both sides at once, a thread each. Raises what a driver raises."""
+    """Read both sides at once, a thread each. Raises what a driver raises, and Stopped."""
     with ThreadPoolExecutor(2, thread_name_prefix="gather") as pool:
-        futures = {s: pool.submit(_look, views[s], drivers[s], store, row, full) for s in SIDES}
+        futures = {s: pool.submit(_look, views[s], drivers[s], store, row, full, stop) for s in SIDES}
         return {side: future.result() for side, future in futures.items()}
 
 
-def _look(view: View, driver: Driver, store: Store, row: SyncRow, full: bool) -> Sight:
+def _look(view: View, driver: Driver, store: Store, row: SyncRow, full: bool, stop: Callable[[], bool]) -> Sight:
     rule = view.capabilities.cursor
     stored = row.cursors.get(view.side)
     if full or rule is None or stored is None:
-        return _read_all(view, driver, store, row, None)
+        return _read_all(view, driver, store, row, None, stop)
     try:
-        return _read_all(view, driver, store, row, read_from(rule, stored))
+        return _read_all(view, driver, store, row, read_from(rule, stored), stop)
     except CursorExpired:
-        return _read_all(view, driver, store, row, None)
+        return _read_all(view, driver, store, row, None, stop)
 
 
-def _read_all(view: View, driver: Driver, store: Store, row: SyncRow, cursor: str | None) -> Sight:
+def _read_all(
+    view: View, driver: Driver, store: Store, row: SyncRow, cursor: str | None, stop: Callable[[], bool]
+) -> Sight:
     sight = Sight(full=cursor is None)
     pages = driver.read(view.end.entity, cursor=cursor, fields=view.wanted, where=view.end.where or None)
     for page in pages:
+        if stop():
+            raise Stopped
         _take_page(sight, page, view, store, row.id)
     return sight
 

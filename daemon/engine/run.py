@@ -14,7 +14,7 @@ from daemon.engine.apply import Progress, apply
 from daemon.engine.context import Context, start
 from daemon.engine.cursors import next_cursor
 from daemon.engine.failpoints import reached
-from daemon.engine.gather import Sight, gather
+from daemon.engine.gather import Sight, Stopped, gather
 from daemon.engine.planning import again, make_plan
 from daemon.engine.recover import recover
 from daemon.engine.report import Report, Request, RunState, line
@@ -62,7 +62,7 @@ def run_sync(
 
 def _run(context: Context) -> Report:
     busy = recover(context)
-    sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
+    sights = _gather(context)
     if shrunk := shrunken(context, sights):
         verdict = Verdict((), (), tuple(shrunk))
         context.store.save_sync(replace(context.row, salt=UNFINISHED))
@@ -79,12 +79,17 @@ def _run(context: Context) -> Report:
 
 
 def _plan_only(context: Context) -> Report:
-    sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
+    sights = _gather(context)
     decisions = chosen(context, _decide(context, sights, open_pairs(context)))
     verdict = judge(context, decisions)
     return _report(
         context, "planned", sights, decisions, replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
     )
+
+
+def _gather(context: Context) -> Mapping[Side, Sight]:
+    full = needs_full(context)
+    return gather(context.views, context.drivers, context.store, context.row, full=full, stop=context.stop)
 
 
 def _decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]) -> list[Decision]:
@@ -221,6 +226,8 @@ def _guarded_by_systems(context: Context, work: Callable[[Context], Report]) -> 
     """A system that is away postpones the run; one that refuses us fails it. Either is told, never raised."""
     try:
         return work(context)
+    except Stopped:
+        return Report(context.sync.name, context.run, "stopped", problems=tuple(context.problems))
     except Temporary as fault:
         context.say(f"{fault}; the run is postponed")
         return Report(context.sync.name, context.run, "postponed", problems=tuple(context.problems))

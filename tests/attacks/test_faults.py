@@ -14,10 +14,10 @@ import pytest
 
 from daemon.errors import AuditError, Busy, StoreError, TallystickError
 from tests.attacks import house
-from tests.attacks.hostile import Hostile, hostile
+from tests.attacks.hostile import Hostile, hostile, pages
 from tests.attacks.house import House, approve, run
 from tests.cli.calling import call
-from tests.service.house import daemon
+from tests.service.house import daemon, until
 
 PIECE = 8192
 
@@ -328,3 +328,23 @@ def test_two_configurations_with_one_state_folder_take_turns(victim: House, crm:
 
         assert run(running.client())["state"] == "done"
     healed(victim, crm)
+
+
+def test_a_listing_without_end_does_not_keep_the_daemon_from_stopping(victim: House, crm: Hostile) -> None:
+    turn = iter(range(10**9))
+
+    def endless(people: list[Any], cursor: str | None) -> tuple[list[Any], str | None]:
+        now = f"z{next(turn)}"
+        return [{"id": now, "name": now, "email": now, "phone": "1", "rev": 1}], now
+
+    crm.listing = endless
+    with daemon(victim.folder) as running:
+        running.client().run("people", full=True, only=None, wait=False, **house.ASK)
+        until(lambda: crm.asked["GET"] > 20)
+        assert run(running.client(), "bystanders")["state"] == "done"
+
+        assert running.stop() == 0
+
+    crm.listing = pages
+    healed(victim, crm)
+    assert len(crm.people) == 3
