@@ -105,7 +105,7 @@ class CursorRule:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an entity of a system can guarantee. `tallystick plan` prints these beside its claims."""
+    """What an entity of a system can guarantee. The engine never relies on more."""
 
     precondition: bool = False
     """Updates and deletes carry the version or the old values and fail as Stale when the record changed meanwhile."""

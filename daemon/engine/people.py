@@ -131,8 +131,19 @@ def retry(sync: Sync, store: Store, audit: AuditLog, key: str, *, actor: str) ->
     """Let a held pair be tried in the next run, whatever its waiting time."""
     pair = find(sync, store, key)
     audit.append([Entry({"action": "held.retry", "actor": actor, "sync": sync.name, "pair": pair.key})])
-    store.pairs.remember(store.sync(sync.name).id, [replace(pair, next_try=0.0, line=b"")])
+    store.pairs.remember(store.sync(sync.name).id, [_freed(pair)])
     return {"sync": sync.name, "pair": pair.key, "retried": True}
+
+
+def _freed(pair: Pair) -> Pair:
+    """*pair* without its reason to wait. A record that came back alone looks for a partner like any newcomer."""
+    freed = replace(pair, next_try=0.0, line=b"", detail={k: v for k, v in pair.detail.items() if k != "again"})
+    match pair.detail.get("again"):
+        case ["left"] if pair.right and not pair.right.seen:
+            return replace(freed, right=None)
+        case ["right"] if pair.left and not pair.left.seen:
+            return replace(freed, left=None)
+    return freed
 
 
 def resolve(

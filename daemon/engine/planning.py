@@ -78,6 +78,9 @@ def _whole_pairs(
         if pair.state == "retired":
             yield from _retired(context, pair, left, right)
             continue
+        if "again" in pair.detail:
+            yield _still_back(pair, left, right)
+            continue
         decision = decide_pair(context.sync, pair, left, right, context.notcher.line, rulings=rulings.get(key))
         if not _waits(context, decision):
             yield decision
@@ -103,15 +106,32 @@ def _confirmed(pair: Pair, looks: Mapping[Side, Look]) -> Decision:
 
 
 def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[Decision]:
-    """A pair that ended stays ended, unless its reason is gone: back in scope, or the vanished record returned."""
-    back = left.presence == right.presence == "here"
-    if back and pair.reason == "scope":
+    """A pair that ended stays ended, unless its reason is gone: back in scope, or a vanished record returned."""
+    looks: dict[Side, Look] = {"left": left, "right": right}
+    back = tuple(side for side in SIDES if _returned(context, pair, side, looks[side]))
+    if left.presence == right.presence == "here" and pair.reason == "scope":
         yield decide_pair(context.sync, replace(pair, state="active", reason=""), left, right, context.notcher.line)
     elif back and pair.reason == "gone":
-        detail = {"why": "a record that was gone is there again"}
+        detail = {"why": f"gone on {back[0]} once, and there again", "again": list(back)}
         yield Decision(pair, left, right, state="held", reason="case", detail=detail)
     else:
         yield Decision(pair, left, right, state="retired", reason=pair.reason)
+
+
+def _returned(context: Context, pair: Pair, side: Side, look: Look) -> bool:
+    """Whether a record that was gone is really there; a listing may lag behind our own delete."""
+    half = pair.half(side)
+    if look.presence != "here" or half is None or half.seen:
+        return False
+    return isinstance(context.get(side, [half.id])[half.id], Record)
+
+
+def _still_back(pair: Pair, left: Look, right: Look) -> Decision:
+    """A returned record waits for a person, who says `held retry`, or goes away again."""
+    there = [side for side, look in (("left", left), ("right", right)) if look.presence == "here"]
+    if set(pair.detail["again"]) & set(there):
+        return Decision(pair, left, right, state="held", reason="case", detail=pair.detail)
+    return Decision(pair, left, right, state="retired", reason="gone")
 
 
 def _waits(context: Context, decision: Decision) -> bool:

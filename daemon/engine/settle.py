@@ -74,20 +74,20 @@ def _half(decision: Decision, side: Side, done: Done | None, view: View) -> Half
             return _updated(decision, change, done, item, view)
         case _:
             half = old or _gathered(decision, old, item, view)
-            return replace(half, keys=()) if half and change.op == "delete" else half
+            return _ended(half) if half and change.op == "delete" else half
 
 
 def _gathered(decision: Decision, old: Half | None, item: Item | None, view: View) -> Half | None:
     """Nothing was written here: what was seen when the decision was made is what it was based on."""
     if item is None:
         gone = old and decision.look(view.side).presence == "gone"
-        return replace(old, keys=()) if old and gone else old  # its match keys are free for a newcomer
+        return _ended(old) if old and gone else old
     agreed, sent = _kept(old)
     for name, digest in item.digests.items():
         if name not in decision.held and _told(item, name):
             agreed[name] = digest
             sent.pop(name, None)
-    if decision.state == "held" and not decision.held:
+    if decision.state == "retired" or (decision.state == "held" and not decision.held):
         agreed, sent = (dict(old.agreed), dict(old.sent)) if old else ({}, {})
     return view.half(item, agreed, sent)
 
@@ -121,6 +121,11 @@ def _updated(decision: Decision, change: Change, done: Done, before: Item, view:
         sent.pop(name, None)
     untouched = all(after.digests[n] == before.digests[n] for n in before.digests if n not in written)
     return view.half(after, agreed, sent, seen=untouched)
+
+
+def _ended(half: Half) -> Half:
+    """Its record is gone: the match keys are free for a newcomer, and should it come back, it is looked at."""
+    return replace(half, seen=b"", keys=())
 
 
 def _kept(old: Half | None) -> tuple[dict[str, bytes], dict[str, bytes]]:

@@ -147,3 +147,51 @@ def test_a_record_out_of_scope_is_left_alone_and_comes_back(tmp_path: Path) -> N
     assert world.shown("left")["1"]["tag"] == world.shown("right")["1"]["tag"]
     assert len(world.records("right")) == 2
     world.close()
+
+
+def test_a_deleted_record_that_is_restored_waits_for_a_person(world: World) -> None:
+    fields = world.records("left")["L1"]
+    world.left.remove("person", "L1")
+    world.run()
+    world.left.put("person", fields, "L1")
+
+    for _ in range(2):
+        assert world.run().state == "held"
+        assert "1" not in world.shown("right")
+    assert world.held()[0]["why"] == "gone on left once, and there again"
+
+    world.retry("L1")
+    assert world.run().state == "done", world.held()
+    assert world.shown("left") == world.shown("right")
+
+
+def test_a_restored_record_that_vanishes_again_is_no_trouble(world: World) -> None:
+    fields = world.records("left")["L1"]
+    world.left.remove("person", "L1")
+    world.run()
+    world.left.put("person", fields, "L1")
+    world.run()
+    world.left.remove("person", "L1")
+
+    assert world.run().state == "done"
+    assert world.held() == []
+
+
+def test_a_restored_record_whose_partner_was_kept_is_merged_when_a_person_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path, left={"L1": person(1)}, sync=people_sync(cases=Cases(gone_left="retire")))
+    world.adopted()
+    world.left.remove("person", "L1")
+    world.run()
+    right = next(iter(world.records("right")))
+    world.right.edit("person", right, {"tag": "meanwhile"})
+    world.run()
+    world.left.put("person", person(1), "L1")
+
+    for _ in range(2):
+        assert world.run().state == "held"
+    assert world.records("left")["L1"]["tag"] == "a"
+    world.retry("L1")
+    assert world.run().state == "done"
+    assert world.records("left")["L1"]["tag"] == "meanwhile"
+    assert len(world.records("right")) == 1
+    world.close()

@@ -125,6 +125,9 @@ class World:
             reason="", clock=lambda: self.now,
         )  # fmt: skip
 
+    def retry(self, key: str) -> None:
+        people.retry(self.sync, self.store, self.audit, key, actor="uid:1000")
+
     def held(self) -> list[dict[str, Any]]:
         return people.held(self.store, [self.sync.name])
 
