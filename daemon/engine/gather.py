@@ -57,7 +57,7 @@ class Sight:
     """Ids that one listing showed twice with different content."""
 
 
-class Stopped(Exception):  # noqa: N818  # it is no error: somebody asked for it
+class Stopped(Exception):  # it is no error: somebody asked for it
     """The reading was ended at a page, because we are asked to stop."""
 
 

@@ -62,15 +62,17 @@ def busy_day(victim: House) -> None:
     victim.hire(50, 51)
 
 
-def run_killed(victim: House, point: str) -> None:
-    """A run in a process of its own that dies at *point*."""
+def run_apart(victim: House, *, point: str = "", largest: int = -1) -> subprocess.CompletedProcess[str]:
+    """A run in a process of its own, which dies at *point*, or may write no file beyond *largest* bytes."""
     code = (
-        "import os, pathlib, sys; from daemon.service import foreground; from tests.attacks.house import run\n"
+        "import os, pathlib, resource, sys\n"
+        "from daemon.service import foreground; from tests.attacks.house import run\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
         "with foreground.open(pathlib.Path(sys.argv[1]), os.environ) as operations: run(operations)"
     )
-    words = [sys.executable, "-c", code, str(victim.folder)]
-    done = subprocess.run(words, env=os.environ | {"TALLYSTICK_FAILPOINT": point}, check=False, capture_output=True)
-    assert done.returncode == -9, done.stderr
+    words = [sys.executable, "-c", code, str(victim.folder), str(largest)]
+    env = os.environ | {"TALLYSTICK_FAILPOINT": point}
+    return subprocess.run(words, env=env, check=False, capture_output=True, text=True)
 
 
 def test_a_daemon_killed_at_random_moments_beside_a_bad_system_ends_well(victim: House, crm: Hostile) -> None:
@@ -119,6 +121,20 @@ def test_a_full_disk_writes_to_no_system_and_goes_on_with_space(victim: House, c
         assert len(crm.people) == 63
     finally:
         subprocess.run(["umount", "-l", state], check=True)
+
+
+@pytest.mark.parametrize("largest", [0, 6_000, 20_000, 60_000])
+def test_files_that_may_not_grow_stop_the_writing_and_lose_nothing(victim: House, crm: Hostile, largest: int) -> None:
+    victim.hire(*range(100, 140))
+    busy_day(victim)
+
+    done = run_apart(victim, largest=largest)
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(("daemon.errors.AuditError", "daemon.errors.StoreError"))
+    assert "free space" in done.stderr.splitlines()[-1]
+    healed(victim, crm)
+    assert len(crm.people) == 44
 
 
 def refused(victim: House, crm: Hostile, *remedy: str) -> None:
@@ -186,7 +202,10 @@ def test_an_older_store_is_refused(victim: House, crm: Hostile) -> None:
 def test_an_older_audit_log_is_refused(victim: House, crm: Hostile, end: str) -> None:
     shutil.copytree(victim.folder / "state/audit", victim.folder / "older")
     victim.hire(70, 71)
-    run_killed(victim, end) if end else victim.run()
+    if end:
+        assert run_apart(victim, point=end).returncode == -9
+    else:
+        victim.run()
 
     shutil.rmtree(victim.folder / "state/audit")
     (victim.folder / "older").rename(victim.folder / "state/audit")
