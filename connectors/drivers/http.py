@@ -29,10 +29,11 @@ from connectors.definition import Reveal
 from connectors.http.batching import Batcher
 from connectors.http.budget import Budget, Surroundings
 from connectors.http.client import HttpClient
-from connectors.http.facts import Ask, Entity, System
+from connectors.http.facts import Ask, Entity
 from connectors.http.reading import Reader
 from connectors.http.records import Wanted
 from connectors.http.requester import Requester
+from connectors.http.settings import System
 from connectors.http.tls import tls_context
 from connectors.http.verdict import Judge, raise_for
 from connectors.http.writing import Writer

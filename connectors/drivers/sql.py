@@ -284,9 +284,7 @@ class SqlDriver:
                     raise Permanent(f"{self.name}: no password: {error.args[0]}") from None
                 self._open = open_engine(self._system, password)
             if self._system.path and not self._system.path.exists():
-                raise Permanent(
-                    f"{self.name}: no file {self._system.path}, and an empty one is never made"
-                )
+                raise Permanent(f"{self.name}: no file {self._system.path}, and an empty one is never made")
             return self._open
 
     def _shape(self, entity: str) -> Shape:

@@ -7,14 +7,10 @@ from pydantic import Field, field_validator, model_validator
 
 from connectors import paths
 from connectors.base import Op
-from connectors.definition import Duration, EnvRef, Facts, SystemFacts
-from connectors.http.auth import Auth, NoAuth
-from connectors.http.budget import BreakerRule, Limits, Retry
-from connectors.http.client import Patience
+from connectors.definition import Duration, Facts
 from connectors.http.filters import Language
 from connectors.http.paging import PageRule
 from connectors.http.select import Expression
-from connectors.http.tls import Tls
 
 _VERBS = ("get", "post", "put", "patch", "delete")
 Kind: TypeAlias = Literal["rate", "temporary", "auth", "refused", "stale", "gone", "cursor_expired", "permanent"]
@@ -23,46 +19,6 @@ Kind: TypeAlias = Literal["rate", "temporary", "auth", "refused", "stale", "gone
 rate: not looked at, try later. temporary: a fault of the system. auth: not let in. refused: not this record.
 stale: changed meanwhile. gone: no such record. cursor_expired: read everything. permanent: never like this.
 """
-
-
-class Timeouts(Facts):
-    """How long a request may take, each limit on its own."""
-
-    connect: Duration = 5.0
-    """For the connection and its TLS handshake."""
-    read: Duration = 30.0
-    """For each wait for more bytes."""
-    total: Duration = 60.0
-    """For the whole request, however steadily its bytes drip in."""
-
-    def patience(self) -> Patience:
-        """The same in the client's words."""
-        return Patience(self.connect, self.read, self.total)
-
-
-class System(SystemFacts):
-    """One installation that speaks HTTP."""
-
-    base_url: str | EnvRef
-    """Where every path begins: https://crm.example.com/api. No password, no query."""
-    auth: Auth = NoAuth()
-    """How the system is told who we are."""
-    limits: Limits = Limits()
-    """What the system allows us."""
-    breaker: BreakerRule = BreakerRule()
-    """When the system is left alone."""
-    retry: Retry = Retry()
-    """How long one call may wait."""
-    timeout: Timeouts = Timeouts()
-    """How long one request may take."""
-    tls: Tls = Tls()
-    """How the server is trusted."""
-    headers: Mapping[str, str] = {}
-    """Headers of every request. Never credentials: they belong to `auth`."""
-    query: Mapping[str, str] = {}
-    """Query parameters of every request."""
-    params: Mapping[str, Any] = {}
-    """Values for {params.NAME} in the definition's paths, queries and bodies."""
 
 
 class VersionRule(Facts):

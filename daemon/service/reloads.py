@@ -5,20 +5,20 @@ is under way is merged into one more after it, so that a storm of signals ends w
 """
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 import structlog
 
 from daemon.errors import AuditError, ConfigError
 from daemon.service import clock, logs
 from daemon.service.generation import Generation
+from daemon.service.notify import Notifier
 from daemon.service.reload import Prepared, prepare
-from daemon.service.status import counted
-
-if TYPE_CHECKING:
-    from daemon.service.loop import Loop
+from daemon.service.runtime import Runtime
+from daemon.service.status import State, counted
 
 log = structlog.get_logger()
 
@@ -27,10 +27,34 @@ Asked: TypeAlias = list[tuple[str, "Future[Prepared]"]]
 Refusal: TypeAlias = tuple[str, ...]
 
 
+class Host(Protocol):
+    """What a reload needs of the control loop."""
+
+    state: State
+    runtime: Runtime
+    generation: Generation
+    notifier: Notifier
+
+    def post(self, action: Callable[[], object]) -> None:
+        """Lets the loop do *action* soon."""
+
+    def pin(self) -> Generation:
+        """The current generation, kept alive until `unpin`."""
+
+    def unpin(self, generation: Generation) -> None:
+        """Gives back what `pin` gave."""
+
+    def take_over(self, prepared: Prepared, actor: str) -> None:
+        """Swaps the generation, once the audit log knows."""
+
+    def headline(self) -> str:
+        """The daemon in one line."""
+
+
 class Reloads:
     """The reloads of a daemon. Everything here happens on the control loop, except `_prepare`."""
 
-    def __init__(self, loop: "Loop") -> None:
+    def __init__(self, loop: Host) -> None:
         self.refused: Refusal = ()
         """The faults of the files as they were last read; empty when they run."""
         self.refused_at: float | None = None
