@@ -131,8 +131,25 @@ def retry(sync: Sync, store: Store, audit: AuditLog, key: str, *, actor: str) ->
     """Let a held pair be tried in the next run, whatever its waiting time."""
     pair = find(sync, store, key)
     audit.append([Entry({"action": "held.retry", "actor": actor, "sync": sync.name, "pair": pair.key})])
-    store.pairs.remember(store.sync(sync.name).id, [_freed(pair)])
+    row = store.sync(sync.name)
+    heir = next(iter(pair.detail.get("heir", {}).items()), None)
+    if heir is None:
+        store.pairs.remember(row.id, [_freed(pair)])
+    else:
+        succeeded, absorbed = _succeeded(store, row.id, pair, *heir)
+        store.pairs.remember(row.id, [succeeded], drop=[absorbed])
     return {"sync": sync.name, "pair": pair.key, "retried": True}
+
+
+def _succeeded(store: Store, sync: int, pair: Pair, side: Side, heir: str) -> tuple[Pair, int]:
+    """*pair* with another record on *side*, and the key of the row that this record had for itself."""
+    known = store.pairs.known(sync, side, [heir]).get(heir)
+    own = store.pairs.get([known.key]).get(known.key) if known else None
+    half = own.half(side) if own else None
+    if own is None or half is None or (own.left and own.right):
+        raise NoSuch(f"record '{heir}' on {side} does not look for a partner any more; run the sync and look again")
+    heard = replace(pair, detail={}, next_try=0.0, line=b"")
+    return (replace(heard, left=half) if side == "left" else replace(heard, right=half)), own.key
 
 
 def _freed(pair: Pair) -> Pair:

@@ -1,13 +1,13 @@
 """This is where what both sides showed becomes decisions: partners found, absences confirmed, fields merged."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from connectors.base import Gone, Record
 from daemon.core.match import Candidate, Matches, match
 from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
 from daemon.core.plan import decide_pair, decide_single
-from daemon.core.rules import SIDES, Side
+from daemon.core.rules import SIDES, Side, other
 from daemon.engine.context import Context
 from daemon.engine.gather import Sight, missing
 
@@ -19,9 +19,13 @@ def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[i
     looks = _looks(context, sights)
     pairs = {k: p for k, p in context.store.pairs.get(looks).items() if k not in busy}
     whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
-    decisions = list(_whole_pairs(context, whole, looks))
     alone = {key: pair for key, pair in pairs.items() if key not in whole}
-    return decisions + list(_loners(context, sights, alone, looks))
+    waiting = _singles(context, alone, looks)
+    for side, newcomers in _newcomers(context, sights).items():
+        waiting[side] |= newcomers
+    heirs = {side: _by_match_key(waiting[side].values()) for side in SIDES}
+    decisions = [_unless_recreated(d, heirs) for d in _whole_pairs(context, whole, looks)]
+    return [*decisions, *_vanished(alone, looks), *_loners(context, waiting)]
 
 
 def again(context: Context, pairs: Sequence[Pair]) -> list[Decision]:
@@ -105,6 +109,25 @@ def _confirmed(pair: Pair, looks: Mapping[Side, Look]) -> Decision:
     return Decision(pair, looks.get("left", _UNKNOWN), looks.get("right", _UNKNOWN))
 
 
+def _by_match_key(waiting: Iterable[tuple[Pair, Item]]) -> dict[bytes, str]:
+    """Which record without a partner carries a match key."""
+    return {key: item.record.id for _, item in waiting for key in item.keys if key}
+
+
+def _unless_recreated(decision: Decision, heirs: Mapping[Side, Mapping[bytes, str]]) -> Decision:
+    """A record that is gone while a newcomer carries its match key got another id, more likely than not."""
+    for side in SIDES:
+        half = decision.pair.half(side)
+        if decision.look(side).presence != "gone" or half is None or decision.pair.state == "retired":
+            continue
+        heir = next((heirs[side][key] for key in half.keys if key and key in heirs[side]), None)
+        if heir is not None and decision.look(other(side)).presence == "here":
+            why = f"gone on {side}, and {heir} carries its match key; `held retry` makes {heir} its successor"
+            detail = {"why": why, "heir": {side: heir}}
+            return replace(decision, changes=(), state="held", reason="case", detail=detail, line=b"")
+    return decision
+
+
 def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[Decision]:
     """A pair that ended stays ended, unless its reason is gone: back in scope, or a vanished record returned."""
     looks: dict[Side, Look] = {"left": left, "right": right}
@@ -149,14 +172,8 @@ def _fill(context: Context, pairs: Mapping[int, Pair], looks: Mapping[int, dict[
             looks[key][side] = _as_look(context, side, answers[id])
 
 
-def _loners(
-    context: Context, sights: Mapping[Side, Sight], alone: Mapping[int, Pair], looks: Mapping[int, dict[Side, Look]]
-) -> Iterator[Decision]:
+def _loners(context: Context, waiting: dict[Side, dict[int, tuple[Pair, Item]]]) -> Iterator[Decision]:
     """Records without a partner: newcomers, and those that were held or left alone before."""
-    waiting = _singles(context, alone, looks)
-    yield from _vanished(alone, looks)
-    for side, newcomers in _newcomers(context, sights).items():
-        waiting[side] |= newcomers
     taken = _taken(context, waiting)
     candidates = {s: [Candidate(k, item.keys) for k, (_, item) in waiting[s].items()] + taken[s] for s in SIDES}
     found = match(context.sync.match_on, candidates["left"], candidates["right"])

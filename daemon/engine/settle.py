@@ -80,8 +80,8 @@ def _half(decision: Decision, side: Side, done: Done | None, view: View) -> Half
 def _gathered(decision: Decision, old: Half | None, item: Item | None, view: View) -> Half | None:
     """Nothing was written here: what was seen when the decision was made is what it was based on."""
     if item is None:
-        gone = old and decision.look(view.side).presence == "gone"
-        return _ended(old) if old and gone else old
+        ended = decision.state == "retired" and decision.look(view.side).presence == "gone"
+        return _ended(old) if old and ended else old
     agreed, sent = _kept(old)
     for name, digest in item.digests.items():
         if name not in decision.held and _told(item, name):

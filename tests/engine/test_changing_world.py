@@ -195,3 +195,35 @@ def test_a_restored_record_whose_partner_was_kept_is_merged_when_a_person_says_s
     assert world.records("left")["L1"]["tag"] == "meanwhile"
     assert len(world.records("right")) == 1
     world.close()
+
+
+def test_a_record_that_changed_its_id_is_not_taken_for_a_delete(world: World) -> None:
+    right = next(id for id, fields in world.records("right").items() if fields["number"] == "1")
+    world.right.edit("person", right, {"notes": "what only the CRM knows"})
+    fields = world.records("left")["L1"]
+    world.left.remove("person", "L1")
+    world.left.put("person", fields, "L77")
+
+    for _ in range(2):
+        assert world.run().state == "held"
+        assert right in world.records("right")
+    assert "L77 carries its match key" in next(told["why"] for told in world.held() if told["left"] == "L1")
+
+    world.retry("L1")
+    assert world.run().state == "done", world.held()
+    assert world.records("right")[right]["notes"] == "what only the CRM knows"
+    assert len(world.records("right")) == 3
+    world.left.edit("person", "L77", {"phone": "new"})
+    world.run()
+    assert world.records("right")[right]["phone"] == "new"
+
+
+def test_a_delete_goes_on_when_the_newcomer_turns_out_to_be_somebody_else(world: World) -> None:
+    world.left.remove("person", "L1")
+    world.left.put("person", person(1), "L77")
+    world.run()
+    world.left.edit("person", "L77", {"number": "77", "email": "p77@corp.example"})
+
+    world.run()
+    assert world.run().state == "done", world.held()
+    assert set(world.shown("right")) == {"2", "3", "77"}

@@ -273,7 +273,7 @@ def test_a_file_that_is_no_store_is_told_with_the_remedy(tmp_path: Path) -> None
     path = closed(tmp_path)
     path.write_bytes(b"not a database at all, but long enough to be looked at" * 100)
 
-    with pytest.raises(StoreError, match="restore it from the backup, .* or move the whole state folder away"):
+    with pytest.raises(StoreError, match=r"restore it from the backup, .* or move the whole state folder away"):
         Store(path)
 
 
