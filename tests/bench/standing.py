@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def drivers(folder: Path, port: int) -> Mapping[Side, Any]:
 
 def prepare(folder: Path) -> None:
     """An empty table, an audit log."""
-    with sqlite3.connect(folder / "right.db") as db:
+    with closing(sqlite3.connect(folder / "right.db")) as db, db:
         db.execute("PRAGMA journal_mode=WAL")
         columns = ", ".join(f"{name} NUMERIC" if name == "salary" else f"{name} TEXT" for name in FIELDS)
         db.execute(f"CREATE TABLE contact (id INTEGER PRIMARY KEY, {columns})")
@@ -112,7 +113,7 @@ def bare(port: int, count: int) -> float:
 def bare_right(folder: Path, count: int) -> float:
     """Seconds to read all rows of the mirror, and nothing else."""
     started = time.perf_counter()
-    with sqlite3.connect(folder / "right.db") as db:
+    with closing(sqlite3.connect(folder / "right.db")) as db, db:
         rows = db.execute("SELECT * FROM contact ORDER BY id").fetchall()
     assert len(rows) == count
     return time.perf_counter() - started

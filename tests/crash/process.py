@@ -4,6 +4,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ def sync() -> Sync:
 def prepare(folder: Path, people: int) -> None:
     """Two databases, the left one full, and an audit log."""
     for name in ("hr", "crm"):
-        with sqlite3.connect(folder / f"{name}.db") as db:
+        with closing(sqlite3.connect(folder / f"{name}.db")) as db, db:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, number TEXT, name TEXT, phone TEXT)")
-    with sqlite3.connect(folder / "hr.db") as db:
+    with closing(sqlite3.connect(folder / "hr.db")) as db, db:
         db.executemany(
             "INSERT INTO person (number, name, phone) VALUES (?, ?, '1')", [(f"{n}", f"P{n}") for n in range(people)]
         )

@@ -33,12 +33,12 @@ def killed(folder: Path, point: str, *words: str) -> bool:
 
 
 def rows(folder: Path, name: str) -> list[tuple[str, str, str]]:
-    with sqlite3.connect(folder / f"{name}.db") as db:
+    with closing(sqlite3.connect(folder / f"{name}.db")) as db, db:
         return sorted(db.execute("SELECT number, name, phone FROM person").fetchall())
 
 
 def change(folder: Path, name: str, sql: str) -> None:
-    with sqlite3.connect(folder / f"{name}.db") as db:
+    with closing(sqlite3.connect(folder / f"{name}.db")) as db, db:
         db.execute(sql)
 
 

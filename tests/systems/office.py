@@ -132,14 +132,18 @@ class Office:
 
     def tallystick(self, *words: str, expect: int | None = 0) -> str:
         """Types a command and holds its exit code against *expect* (None: any): what it printed."""
-        done = call_here(*words, folder=self.folder)
-        told = done.stdout + done.stderr
-        assert expect in (None, done.returncode), f"tallystick {' '.join(words)} ended with {done.returncode}:\n{told}"
-        return told
+        done = self._typed(*words, expect=expect)
+        return done.stdout + done.stderr
 
     def ask(self, *words: str, expect: int | None = 0) -> Any:
         """The same as JSON."""
-        return json.loads(self.tallystick(*words, "-o", "json", expect=expect))
+        return json.loads(self._typed(*words, "-o", "json", expect=expect).stdout)
+
+    def _typed(self, *words: str, expect: int | None) -> "subprocess.CompletedProcess[str]":
+        done = call_here(*words, folder=self.folder)
+        told = done.stdout + done.stderr
+        assert expect in (None, done.returncode), f"tallystick {' '.join(words)} ended with {done.returncode}:\n{told}"
+        return done
 
     def run(self, *words: str, expect: int | None = 0) -> Mapping[str, Any]:
         """One run of the people: its report."""
