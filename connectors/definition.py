@@ -4,7 +4,7 @@ import difflib
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
@@ -168,6 +168,13 @@ class DriverModule(Protocol):
         self, system: Any, entities: Mapping[str, Any], *, check: Mapping[str, Any] | None, reveal: Reveal
     ) -> Driver:
         """A driver for one system. Opens nothing yet: the first request does, so a dead system never stops a start."""
+
+
+def unknown_entity(system: str, entity: str, known: Collection[str]) -> str:
+    """What to say of an entity that *system* does not have: what is close to it, or what there is."""
+    close = difflib.get_close_matches(entity, known, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    return f"{system}: no entity '{entity}'; {hint}"
 
 
 def driver_names() -> tuple[str, ...]:

@@ -5,7 +5,6 @@ renamed over it, and the folder synced, so that a crash leaves the old file or t
 Tallysticks out; an edit by anybody else between our reading and our renaming is noticed, and the rewrite begins anew.
 """
 
-import difflib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ from connectors.base import (
     Temporary,
     Write,
 )
-from connectors.definition import Reveal
+from connectors.definition import Reveal, unknown_entity
 from connectors.file.facts import Entity, System
 from connectors.file.formats import Layout, Table, cell_of, digest, id_of, missing, parse
 from connectors.paths import ABSENT, PathError, patch, quote
@@ -187,9 +186,7 @@ class FileDriver:
     def _facts(self, entity: str) -> Entity:
         if entity in self._entities:
             return self._entities[entity]
-        close = difflib.get_close_matches(entity, self._entities, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self._entities) or 'none'}"
-        raise Permanent(f"{self.name}: no entity '{entity}'; {hint}")
+        raise Permanent(unknown_entity(self.name, entity, self._entities))
 
     # Writing
 

@@ -25,7 +25,7 @@ from connectors.base import (
     Temporary,
     Write,
 )
-from connectors.definition import Reveal
+from connectors.definition import Reveal, unknown_entity
 from connectors.http.batching import Batcher
 from connectors.http.budget import Budget, Surroundings
 from connectors.http.client import HttpClient
@@ -151,8 +151,7 @@ class HttpDriver:
         return entity
 
     def _unknown(self, entity: str) -> str:
-        known = ", ".join(sorted(self._entities)) or "none"
-        return f"{self._requester.system}: no entity '{entity}'; known: {known}"
+        return unknown_entity(self._requester.system, entity, self._entities)
 
 
 def capabilities(entity: Entity) -> Capabilities:

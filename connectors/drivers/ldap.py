@@ -5,7 +5,6 @@ the write are one step on entryCSN; elsewhere a moment lies between them. The ve
 post-read control (RFC 4527), or is read again where the server has none.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -34,7 +33,7 @@ from connectors.base import (
     Temporary,
     Write,
 )
-from connectors.definition import Reveal
+from connectors.definition import Reveal, unknown_entity
 from connectors.ldap import values
 from connectors.ldap.facts import Entity, System
 from connectors.ldap.session import Access, Sessions, search
@@ -222,9 +221,7 @@ class LdapDriver:
     def _facts(self, entity: str) -> Entity:
         if entity in self._entities:
             return self._entities[entity]
-        close = difflib.get_close_matches(entity, self._entities, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self._entities) or 'none'}"
-        raise Permanent(f"{self.name}: no entity '{entity}'; {hint}")
+        raise Permanent(unknown_entity(self.name, entity, self._entities))
 
 
 def _password(system: System, reveal: Reveal) -> str | None:

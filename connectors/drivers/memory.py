@@ -5,7 +5,6 @@ switched off by handing in other Capabilities, so that the engine can be tested 
 replaces is never changed in place: a record once handed out stays as it was.
 """
 
-import difflib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -34,7 +33,7 @@ from connectors.base import (
     Stale,
     Write,
 )
-from connectors.definition import Facts, Reveal, SystemFacts
+from connectors.definition import Facts, Reveal, SystemFacts, unknown_entity
 from connectors.paths import ABSENT, Key, Path, parse, quote
 from connectors.paths import read as read_path
 
@@ -297,9 +296,7 @@ class MemoryDriver:
         return self._shelves[entity]
 
     def _unknown(self, entity: str) -> str:
-        close = difflib.get_close_matches(entity, self._shelves, n=3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else f"; known: {', '.join(self._shelves) or 'none'}"
-        return f"{self.name}: no entity '{entity}'{hint}"
+        return unknown_entity(self.name, entity, self._shelves)
 
 
 def _next_id(entity: str, shelf: _Shelf) -> str:

@@ -4,7 +4,6 @@ A listing is one ordered statement in one snapshot, streamed page by page: nothi
 through between two pages. On an SQLite file without WAL the snapshot keeps others from committing while it is read.
 """
 
-import difflib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -34,7 +33,7 @@ from connectors.base import (
     Refused,
     Write,
 )
-from connectors.definition import Reveal
+from connectors.definition import Reveal, unknown_entity
 from connectors.paths import PathError, parse, quote
 from connectors.sql.columns import Shape
 from connectors.sql.database import describe_source, open_engine, raised
@@ -308,9 +307,7 @@ class SqlDriver:
     def _facts(self, entity: str) -> Entity:
         if entity in self._entities:
             return self._entities[entity]
-        close = difflib.get_close_matches(entity, self._entities, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self._entities) or 'none'}"
-        raise Permanent(f"{self.name}: no entity '{entity}'; {hint}")
+        raise Permanent(unknown_entity(self.name, entity, self._entities))
 
 
 def _alive(shape: Shape, facts: Entity, row: Any) -> bool:
