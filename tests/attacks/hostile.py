@@ -213,3 +213,8 @@ def hostile() -> Iterator[Hostile]:
         server.shutdown()
         thread.join()
         server.hang_up()
+
+
+def in_crm(crm: Hostile) -> list[tuple[Any, ...]]:
+    """What the CRM itself holds."""
+    return sorted(((p["email"], p["name"], p["phone"]) for p in crm.people.values()), key=repr)

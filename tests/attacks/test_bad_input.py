@@ -10,7 +10,7 @@ import pytest
 
 from daemon.errors import ConfigError
 from tests.attacks import house
-from tests.attacks.hostile import Hostile, hostile
+from tests.attacks.hostile import Hostile, in_crm
 from tests.attacks.house import House, approve, run
 from tests.service.house import daemon
 from tests.systems.postgres import Postgres
@@ -51,24 +51,6 @@ fields:
   surname: {left: name, right: sn, owner: left}
 cases: {gone_left: delete}
 """
-
-
-@pytest.fixture
-def crm() -> Iterator[Hostile]:
-    with hostile() as server:
-        yield server
-
-
-@pytest.fixture
-def victim(tmp_path: Path, crm: Hostile) -> House:
-    """Adopted, in step, and quiet."""
-    made = House(tmp_path / "c", crm=house.CRM % crm.url)
-    made.adopt()
-    return made
-
-
-def in_crm(crm: Hostile) -> list[house.Row]:
-    return sorted(((p["email"], p["name"], p["phone"]) for p in crm.people.values()), key=repr)
 
 
 def healed(victim: House, crm: Hostile) -> None:

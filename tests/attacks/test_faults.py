@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +13,12 @@ import pytest
 
 from daemon.errors import AuditError, Busy, StoreError, TallystickError
 from tests.attacks import house
-from tests.attacks.hostile import Hostile, hostile, pages
+from tests.attacks.hostile import Hostile, in_crm, pages
 from tests.attacks.house import House, approve, run
 from tests.cli.calling import call
 from tests.service.house import daemon, until
 
 PIECE = 8192
-
-
-@pytest.fixture
-def crm() -> Iterator[Hostile]:
-    with hostile() as server:
-        yield server
-
-
-@pytest.fixture
-def victim(tmp_path: Path, crm: Hostile) -> House:
-    """Adopted, in step, and quiet."""
-    made = House(tmp_path / "c", crm=house.CRM % crm.url)
-    made.adopt()
-    return made
-
-
-def in_crm(crm: Hostile) -> list[house.Row]:
-    return sorted(((p["email"], p["name"], p["phone"]) for p in crm.people.values()), key=repr)
 
 
 def healed(victim: House, crm: Hostile) -> None:

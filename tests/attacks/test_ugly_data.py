@@ -1,13 +1,10 @@
 """Ugly data and ugly answers: what systems really hold and say, and what must not come of it."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.attacks import house
-from tests.attacks.hostile import Hostile, hostile, pages
+from tests.attacks.hostile import Hostile, in_crm, pages
 from tests.attacks.house import House
 
 NAMES = [
@@ -15,24 +12,6 @@ NAMES = [
     "\ufffe", "\u2028", "x" * 1_000_000, "'; DROP TABLE person;--", "%s {0} {{}}", "\x1b[31mred", "null", "NaN",
 ]  # fmt: skip
 IDS = ["a b", "a/b", "../x", "a%2Fb", "ü", "x" * 300, "'\"", "?q=1", "#f", "a\nb", "\x00", "a\x00b", "🙂", 5, 10**25]
-
-
-@pytest.fixture
-def crm() -> Iterator[Hostile]:
-    with hostile() as server:
-        yield server
-
-
-@pytest.fixture
-def victim(tmp_path: Path, crm: Hostile) -> House:
-    """Adopted, in step, and quiet."""
-    made = House(tmp_path / "c", crm=house.CRM % crm.url)
-    made.adopt()
-    return made
-
-
-def in_crm(crm: Hostile) -> list[house.Row]:
-    return sorted(((p["email"], p["name"], p["phone"]) for p in crm.people.values()), key=repr)
 
 
 def healed(victim: House, crm: Hostile) -> None:
