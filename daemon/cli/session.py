@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -178,8 +177,3 @@ class TallystickGroup(click.Group):
 
 
 TallystickGroup.group_class = TallystickGroup
-
-
-def stdout_is_terminal() -> bool:
-    """Whether a person is looking."""
-    return sys.stdout.isatty()

@@ -190,7 +190,7 @@ def _place(asked: PlaceConfig | None) -> Place | None:
 
 def _end(asked: EndConfig, scope: Question | None) -> End:
     holds, paths = (scope.holds, scope.paths) if scope else (None, ())
-    return End(asked.system, asked.entity, dict(asked.where), holds, asked.scope or "", paths)
+    return End(asked.system, asked.entity, dict(asked.where), holds, paths)
 
 
 def _across(side: str) -> str:

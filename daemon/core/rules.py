@@ -77,7 +77,6 @@ class End:
     """Equality that the system itself applies; a record outside looks absent."""
     scope: Callable[[Fields, datetime], bool] | None = None
     """Decided here; a record outside is present, and out of scope."""
-    scope_text: str = ""
     scope_paths: tuple[str, ...] = ()
 
 

@@ -53,8 +53,6 @@ class Sight:
     """Pages in a row that showed nothing new."""
     cursor: str | None = None
     server_time: str | None = None
-    repeats: set[str] = field(default_factory=set)
-    """Ids that one listing showed twice with different content."""
 
 
 class Stopped(Exception):  # it is no error: somebody asked for it
@@ -110,8 +108,6 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
         half = known.get(record.id)
         if half is None:
             sight.count += record.id not in sight.fresh
-            if record.id in sight.fresh and sight.fresh[record.id].fields != record.fields:
-                sight.repeats.add(record.id)  # the later sight of one listing is the newer one
             if view.in_scope(record):
                 sight.fresh[record.id] = record
             continue
