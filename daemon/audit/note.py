@@ -122,7 +122,9 @@ def _parse(text: bytes) -> Note:
 
 
 def _unbase64(text: str) -> bytes:
+    """The bytes, or none: of several spellings that decode alike only the one that encoding gives is read."""
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return raw if base64.b64encode(raw).decode() == text else b""
