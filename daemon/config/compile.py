@@ -8,7 +8,9 @@ import msgspec
 
 from connectors.paths import PathError, parse, patch
 from connectors.yamlfile import Document, Loc, Problem, YamlError, did_you_mean
-from daemon.config.sync_file import CasesConfig, EndConfig, FieldConfig, LookupConfig, PlaceConfig, SyncConfig
+from daemon.config.field_file import FieldConfig, LookupConfig, PlaceConfig
+from daemon.config.guard_file import CasesConfig
+from daemon.config.sync_file import EndConfig, SyncConfig
 from daemon.config.tables import Table, TableError
 from daemon.core.mapping import Lookup, MappingError, Place, Question, compile_rule, question
 from daemon.core.rules import Cases, End, Guards, Match, Rule, Side, Sync

@@ -20,6 +20,12 @@ def _not_yet(_: Any, info: ValidationInfo) -> Any:
 NotYet: TypeAlias = Annotated[Any, BeforeValidator(_not_yet)]
 """A key whose meaning is decided and which a later version obeys. Until then it is refused, never ignored."""
 
+
+def contradiction(at: str, text: str, help: str | None = None, *, key: bool = False) -> None:
+    """Refuses a model because of its key *at*; with *key* the caret stands under the key, not its value."""
+    raise PydanticCustomError("contradiction", "{text}", {"text": text, "at": at, "help": help, "key": key})
+
+
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
 
 

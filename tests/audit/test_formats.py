@@ -1,8 +1,8 @@
 """This is where the bytes that others rely on are pinned: headers, hashes, trees, notes, keys."""
 
 import base64
-import itertools
 import hashlib
+import itertools
 from decimal import Decimal
 from pathlib import Path
 from typing import Any

@@ -11,8 +11,8 @@ import pytest
 
 from connectors.base import Page
 from connectors.definition import Facts
+from daemon.config import field_file, guard_file, sync_file
 from daemon.config import models as models_module
-from daemon.config import sync_file
 from daemon.config.load import Config, check_secrets, load, read_daemon
 from daemon.config.systems import connect_system
 from daemon.core.rules import Limit, Match
@@ -267,7 +267,8 @@ def test_a_thousand_syncs_load_in_seconds(tmp_path: Path) -> None:
 
 
 def test_every_setting_says_what_it_is_for() -> None:
-    models = [m for m in (*vars(models_module).values(), *vars(sync_file).values()) if _is_model(m)]
+    shapes = (models_module, sync_file, field_file, guard_file)
+    models = [found for shape in shapes for found in vars(shape).values() if _is_model(found)]
 
     silent = [f"{m.__name__}.{name}" for m in models for name, f in m.model_fields.items() if not f.description]
 

@@ -1,0 +1,139 @@
+"""This is where one line of `fields:` gets its shape: where a shared field lies, what it means, who decides."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from connectors.definition import Facts
+from daemon.config.models import NotYet, Zone, contradiction
+
+_REGION = re.compile(r"[A-Z]{2}\Z")
+
+Scalar: TypeAlias = str | int | Decimal | bool | None
+Side: TypeAlias = Literal["left", "right"]
+TypeName: TypeAlias = Literal[
+    "string", "integer", "decimal", "boolean", "date", "datetime", "phone", "country", "email"
+]  # fmt: skip
+
+
+def _winner(value: Any) -> Any:
+    if value in ("newest", "min", "max"):
+        text = f"'{value}' is not built yet"
+        raise PydanticCustomError("not-yet", "{text}", {"text": text, "help": "write left, right or ask"})
+    return value
+
+
+Winner: TypeAlias = Annotated[Literal["left", "right", "ask"], BeforeValidator(_winner)]
+
+
+def _place(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+class PlaceConfig(Facts):
+    """One side of a field. Mostly just a text: the path or the expression."""
+
+    path: str = Field(min_length=1)
+    """A path (read and write), or a JMESPath expression (read only, unless `write` names a path)."""
+    write: str | None = None
+    """The path that an expression's value is written to."""
+    format: str | None = None
+    """How this side writes the value: strftime (%d.%m.%Y) for dates and times; alpha2, alpha3, numeric or name for
+    countries; `text` writes any value as text. Default: as the type has it."""
+    zone: Zone | None = None
+    """Time zone of times that carry none."""
+
+
+PlaceText: TypeAlias = Annotated[PlaceConfig, BeforeValidator(_place)]
+
+
+class LookupConfig(Facts):
+    """A translation by a table of tables/."""
+
+    table: str
+    """The table: tables/NAME.csv."""
+    by: tuple[str, ...] = ()
+    """Paths on the owner's side that make the key. Default: the field's own left value."""
+    keys: tuple[str, ...] | None = None
+    """The table's key columns. Default: those named like `by`, or the first column."""
+    value: str | None = None
+    """The table's value column. Default: the only column that is no key."""
+    otherwise: Literal["hold", "null"] = Field(default="hold", alias="else")
+    """What a key without a row gives. `hold` waits for a person, because a wrong value is worse than a late one."""
+    many: NotYet = None
+    """Several rows for one key."""
+
+
+def _region(value: str) -> str:
+    if not _REGION.match(value):
+        text = f"'{value}' is not a country's code of two capital letters"
+        raise PydanticCustomError("bad-value", "{text}", {"text": text, "help": "write it like DE (ISO 3166)"})
+    return value
+
+
+Region: TypeAlias = Annotated[str, AfterValidator(_region)]
+
+
+class FieldConfig(Facts):
+    """One shared field: where it lies on both sides, and who decides about it."""
+
+    left: PlaceText | None = None
+    """Where the left side shows it."""
+    right: PlaceText | None = None
+    """Where the right side shows it."""
+    type: TypeName | None = None
+    """What the value is, so that two spellings of it are one value; see Types. Default: compared as it stands."""
+    region: Region | None = None
+    """Country of telephone numbers without a prefix, such as DE. Only with `type: phone`."""
+    values: Mapping[str, Scalar] | None = None
+    """Left words and the right words they mean."""
+    lookup: LookupConfig | None = None
+    """A translation by a table."""
+    normalise: tuple[str, ...] = ()
+    """Shapes for comparing only: trim, casefold, squeeze, digits ...; what is written stays as it is."""
+    owner: Side | None = None
+    """The side that decides always; edits on the other side are reverted. Default: both may edit."""
+    wins: Winner = "ask"
+    """Who decides when both sides moved. `ask` holds the field until a person decides, so that no edit is lost."""
+    first: Winner | None = None
+    """Who decides at first contact. Default: `owner` or `wins`; an empty side is filled anyway."""
+    once: bool = False
+    """Written at birth only."""
+    hold: Literal["field", "record"] = "field"
+    """What a clash holds up: this field, or the whole record."""
+    audit: Literal["value", "digest", "none"] | None = None
+    """What the audit log keeps of the value. Default: `value`, so that every change can be told and undone."""
+    secret: bool = False
+    """The value is shown nowhere and not kept in the audit log."""
+    fill: NotYet = None
+    """Written only into emptiness."""
+    generate: NotYet = None
+    """A value made at birth: a login, a password."""
+    ref: NotYet = None
+    """A reference to a pair of a sync."""
+    missing: NotYet = None
+    """What a reference without a pair gives."""
+    merge: NotYet = None
+    """Lists compared by members."""
+    order: NotYet = None
+    """Ranked words for `wins: max`."""
+    transform: NotYet = None
+    """Named pairs of functions."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> "FieldConfig":
+        if self.secret and self.audit in ("value", "digest"):
+            contradiction(
+                "audit", f"a secret field keeps nothing in the audit log, so not '{self.audit}'", "leave it out"
+            )
+        if self.region and self.type != "phone":
+            contradiction("region", "'region' belongs to `type: phone`", key=True)
+        if self.owner and self.wins != "ask":
+            contradiction(
+                "wins", f"nothing clashes where {self.owner} owns the field", "leave out `owner` or `wins`", key=True
+            )
+        return self
