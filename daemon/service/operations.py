@@ -17,8 +17,11 @@ from daemon.audit.reading import Shown, read_entries
 from daemon.audit.verify import verify_log
 from daemon.core.rules import Side, Sync
 from daemon.engine import people
+from daemon.engine.explaining import explain
 from daemon.engine.report import Request
+from daemon.engine.resolving import resolve
 from daemon.engine.run import run_sync
+from daemon.engine.waiting import held, retry
 from daemon.errors import Busy, TallystickError
 from daemon.service import clock
 from daemon.service.generation import Generation
@@ -140,7 +143,7 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            return people.explain(*self._ends(generation, sync), key, clock=clock.now, actor=actor)
+            return explain(*self._ends(generation, sync), key, clock=clock.now, actor=actor)
 
         return self._turns.beside(sync, _told(job))
 
@@ -152,7 +155,7 @@ class ServiceOperations:
 
     def held(self, sync: str | None) -> Answer:
         """See Operations."""
-        return {"held": people.held(self._runtime.store, self._names(sync))}
+        return {"held": held(self._runtime.store, self._names(sync))}
 
     def retry(self, sync: str, key: str, *, actor: str) -> Answer:
         """See Operations."""
@@ -160,13 +163,13 @@ class ServiceOperations:
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
             rules = generation.sync(sync).rules
-            return people.retry(rules, self._runtime.store, self._runtime.audit, key, actor=actor)
+            return retry(rules, self._runtime.store, self._runtime.audit, key, actor=actor)
 
         return self._alone("retry", sync, job)
 
     def conflicts(self, sync: str | None) -> Answer:
         """See Operations."""
-        return {"conflicts": people.held(self._runtime.store, self._names(sync), (CONFLICT,))}
+        return {"conflicts": held(self._runtime.store, self._names(sync), (CONFLICT,))}
 
     def resolve(
         self, sync: str, key: str, *, take: Literal["left", "right"], fields: Sequence[str], actor: str, reason: str
@@ -176,7 +179,7 @@ class ServiceOperations:
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
             ends = self._ends(generation, sync)
-            return people.resolve(*ends, key, take=take, fields=fields, actor=actor, reason=reason, clock=clock.now)
+            return resolve(*ends, key, take=take, fields=fields, actor=actor, reason=reason, clock=clock.now)
 
         return self._alone("resolve", sync, job)
 

@@ -14,7 +14,7 @@ from daemon.audit.keys import load_keys
 from daemon.audit.reading import read_entries
 from daemon.audit.verify import verify_log
 from daemon.engine.failpoints import POINTS
-from daemon.engine.people import held
+from daemon.engine.waiting import held
 from daemon.store.store import Store
 from tests.crash import process
 

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import Capabilities, CursorRule, Done, Write
 from daemon.core.rules import Guards, Limit, Match, Side
-from daemon.engine.people import find
+from daemon.engine.finding import find
 from daemon.engine.report import Request
 from daemon.engine.run import run_sync
 from daemon.errors import NoSuch

@@ -13,8 +13,11 @@ from daemon.audit.reading import read_entries
 from daemon.core.mapping import Place, compile_rule
 from daemon.core.rules import Cases, End, Guards, Match, Rule, Side, Sync
 from daemon.engine import people
+from daemon.engine.explaining import explain
 from daemon.engine.report import Report, Request
+from daemon.engine.resolving import resolve
 from daemon.engine.run import run_sync
+from daemon.engine.waiting import held, retry
 from daemon.store.store import Store
 
 HOUR = 3600.0
@@ -115,21 +118,19 @@ class World:
         return self.run()
 
     def why(self, key: str) -> dict[str, Any]:
-        return people.explain(
-            self.sync, self.drivers, self.store, self.audit, key, clock=lambda: self.now, actor="local"
-        )
+        return explain(self.sync, self.drivers, self.store, self.audit, key, clock=lambda: self.now, actor="local")
 
     def resolve(self, key: str, take: Any, *fields: str) -> dict[str, Any]:
-        return people.resolve(
+        return resolve(
             self.sync, self.drivers, self.store, self.audit, key, take=take, fields=fields, actor="uid:1000",
             reason="", clock=lambda: self.now,
         )  # fmt: skip
 
     def retry(self, key: str) -> None:
-        people.retry(self.sync, self.store, self.audit, key, actor="uid:1000")
+        retry(self.sync, self.store, self.audit, key, actor="uid:1000")
 
     def held(self) -> list[dict[str, Any]]:
-        return people.held(self.store, [self.sync.name])
+        return held(self.store, [self.sync.name])
 
     def records(self, side: Side) -> dict[str, Fields]:
         return self.drivers[side].records("person")  # type: ignore[no-any-return]

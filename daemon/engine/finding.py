@@ -1,0 +1,53 @@
+"""This is where the key that a person typed finds its pair, and both records are looked at once more."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from connectors.base import ConnectorError, Driver
+from daemon.audit.log import AuditLog
+from daemon.core.model import Decision, Pair
+from daemon.core.rules import SIDES, Side, Sync
+from daemon.engine.context import start
+from daemon.engine.planning import again
+from daemon.engine.report import Request
+from daemon.errors import NoSuch, TallystickError
+from daemon.store.store import Store
+
+Clock = Callable[[], float]
+
+
+def find(sync: Sync, store: Store, key: str) -> Pair:
+    """The pair of a record id on either side, of `left:ID` or `right:ID`, or of a pair's own number. Raises NoSuch."""
+    row = store.sync(sync.name)
+    side, _, id = key.partition(":")
+    keys = store.pairs.find_pair(row.id, key)
+    if not keys and side in SIDES:
+        keys = store.pairs.find_pair(row.id, id, (side,))
+    if not keys and key.isdigit():
+        keys = store.pairs.numbered(row.id, int(key))
+    if len(keys) > 1:  # two systems that count their records from 1 share many ids
+        raise NoSuch(f"{sync.name} has a record '{key}' on either side; say left:{key} or right:{key}")
+    pairs = store.pairs.get(keys)
+    if not pairs:
+        raise NoSuch(
+            f"{sync.name} knows no record '{key}'; use the record's id on either side, as in `tallystick held`"
+        )
+    return next(iter(pairs.values()))
+
+
+def look_at(
+    sync: Sync, drivers: Mapping[Side, Driver], store: Store, audit: AuditLog, key: str, *, clock: Clock, actor: str
+) -> Decision:
+    """Both records of a pair as they are now, and what would be decided about them."""
+    pair = find(sync, store, key)
+    if not (pair.left and pair.right):
+        raise NoSuch(f"record '{key}' has no partner in {sync.name}")
+    request = Request("plan", only=key, actor=actor)
+    context = start(
+        sync, drivers, store, audit, clock=clock, run_id="", request=request, stop=lambda: False
+    )  # fmt: skip
+    try:
+        decisions = again(context, [replace(pair, line=b"")])
+    except ConnectorError as fault:
+        raise TallystickError(str(fault)) from None
+    return decisions[0]

@@ -1,0 +1,48 @@
+"""This is where a person answers a conflict, for exactly the two values that stand there."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from connectors.base import Driver
+from daemon.audit.entries import Entry
+from daemon.audit.log import AuditLog
+from daemon.core.merge import WHOLE, Ruling
+from daemon.core.rules import Side, Sync
+from daemon.engine.finding import Clock, look_at
+from daemon.engine.report import shown
+from daemon.errors import NoSuch, TallystickError
+from daemon.store.store import Store
+
+
+def resolve(
+    sync: Sync,
+    drivers: Mapping[Side, Driver],
+    store: Store,
+    audit: AuditLog,
+    key: str,
+    *,
+    take: Literal["left", "right"],
+    fields: Sequence[str],
+    actor: str,
+    reason: str,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Answer a conflict for the two values that stand there now. If either changes meanwhile, it is asked again."""
+    decision = look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
+    if not decision.held:
+        raise NoSuch(f"'{key}' of {sync.name} has no conflict now; see `tallystick why {sync.name} {key}`")
+    if unknown := sorted(set(fields) - decision.held.keys()):
+        raise NoSuch(f"field '{unknown[0]}' is not in conflict; in conflict: {', '.join(sorted(decision.held))}")
+    names = [name for name, why in decision.held.items() if (not fields or name in fields) and WHOLE not in why]
+    left, right = decision.left.item, decision.right.item
+    if left is None or right is None:
+        raise TallystickError("a record of the pair cannot be read now; try again")
+    rulings = {name: Ruling(take, left.digests[name], right.digests[name]) for name in names}
+    body = {"action": "conflict.resolved", "actor": actor, "sync": sync.name, "pair": decision.pair.key}
+    values = {
+        name: {"left": shown(sync, name, left.values[name]), "right": shown(sync, name, right.values[name])}
+        for name in names
+    }
+    audit.append([Entry(body | {"take": take, "fields": values, "reason": reason})])
+    store.journal.rule(decision.pair.key, rulings, actor, clock())
+    return {"sync": sync.name, "pair": decision.pair.key, "take": take, "fields": names}
