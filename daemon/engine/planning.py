@@ -132,7 +132,8 @@ def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[
     """A pair that ended stays ended, unless its reason is gone: back in scope, or a vanished record returned."""
     looks: dict[Side, Look] = {"left": left, "right": right}
     back = tuple(side for side in SIDES if _returned(context, pair, side, looks[side]))
-    if left.presence == right.presence == "here" and pair.reason == "scope":
+    inside = all(look.item and context.views[side].in_scope(look.item.record) for side, look in looks.items())
+    if left.presence == right.presence == "here" and pair.reason == "scope" and inside:
         yield decide_pair(context.sync, replace(pair, state="active", reason=""), left, right, context.notcher.line)
     elif back and pair.reason == "gone":
         detail = {"why": f"gone on {back[0]} once, and there again", "again": list(back)}

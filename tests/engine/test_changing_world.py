@@ -149,6 +149,25 @@ def test_a_record_out_of_scope_is_left_alone_and_comes_back(tmp_path: Path) -> N
     world.close()
 
 
+def test_an_edit_of_a_record_out_of_scope_stays_out_of_it(tmp_path: Path) -> None:
+    sync = people_sync()
+    staff = replace(sync, left=replace(sync.left, scope=lambda fields, at: fields["tag"] == "staff"))
+    world = World(tmp_path, left={"L1": person(1, tag="staff")}, right={"R1": person(1, tag="staff")}, sync=staff)
+    world.adopted()
+    world.left.edit("person", "L1", {"tag": "guest"})
+    world.run()
+
+    for value in ("outside", "still outside"):
+        world.left.edit("person", "L1", {"phone": value})
+        assert world.run().counts.get("written", 0) == 0
+    assert world.records("right")["R1"] == person(1, tag="staff")
+
+    world.left.edit("person", "L1", {"tag": "staff"})
+    world.run()
+    assert world.records("right")["R1"]["phone"] == "still outside"
+    world.close()
+
+
 def test_a_deleted_record_that_is_restored_waits_for_a_person(world: World) -> None:
     fields = world.records("left")["L1"]
     world.left.remove("person", "L1")
