@@ -48,7 +48,8 @@ class CursorFacts(Facts):
     column: str
     """updated_at, a row version, a sequence."""
     kind: Literal["time", "number"] = "time"
-    """A moment of the database's clock, or a counter that only rises."""
+    """A moment of the database's clock, or a counter that only rises. A sequence rises before the commit, so that what
+    is committed late waits for the full comparison; docs/connectors.md shows a view that is exact."""
     tiebreak: str | None = None
     """Orders records of one moment. Default: the key."""
     lag: Duration = 60.0

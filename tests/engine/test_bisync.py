@@ -1,19 +1,18 @@
 """Every test folder of rclone's bisync told again with records: what is carried, merged and found equal.
 
 A test bears the folder's name. docs/sync.md, "Beside rclone bisync", says where we do otherwise and why.
-What bisync refuses to do is told in test_bisync_refusals.py.
+What bisync leaves out or refuses is told in test_bisync_refusals.py.
 """
 
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.base import Write
-from daemon.core.rules import Cases, Match
+from daemon.core.rules import Match
 from tests.engine.nine import QuirkyWorld, nine, quiet, ten_answers, ten_changes, unstamped
 from tests.engine.world import World, people_sync, person, rule
 
@@ -382,20 +381,3 @@ def test_rclone_args(tmp_path: Path) -> None:
 
     assert lines[0] == lines[1]
     assert len(lines[0]) == 10
-
-
-def test_filters(tmp_path: Path) -> None:
-    """A record outside the scope takes no part; one of the same kind inside does."""
-    inside = replace(people_sync().left, scope=lambda fields, at: fields["tag"] != "private")
-    cases = Cases(gone_left="delete", gone_right="delete")
-    world = nine(tmp_path, left=inside, right=replace(inside, system="crm"), cases=cases)
-    world.right.put("person", person(20, tag="private"), "R20")
-    world.left.put("person", person(21), "L21")
-
-    world.run()
-
-    assert "20" not in world.shown("left")
-    assert "21" in world.shown("right")
-    world.right.remove("person", "R20")
-    quiet(world)
-    world.close()

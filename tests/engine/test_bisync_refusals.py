@@ -1,4 +1,4 @@
-"""Every test folder of rclone's bisync told again with records: what is refused, asked first, or only shown.
+"""Every test folder of rclone's bisync told again with records: what is left out, refused, asked first, or only shown.
 
 A test bears the folder's name. docs/sync.md, "Beside rclone bisync", says where we do otherwise and why.
 """
@@ -157,6 +157,23 @@ def test_dry_run(world: QuirkyWorld) -> None:
     for lines in planned:
         assert sorted(map(str, lines)) == sorted(map(str, done.lines))
     ten_answers(world)
+
+
+def test_filters(tmp_path: Path) -> None:
+    """A record outside the scope takes no part; one of the same kind inside does."""
+    inside = replace(people_sync().left, scope=lambda fields, at: fields["tag"] != "private")
+    cases = Cases(gone_left="delete", gone_right="delete")
+    world = nine(tmp_path, left=inside, right=replace(inside, system="crm"), cases=cases)
+    world.right.put("person", person(20, tag="private"), "R20")
+    world.left.put("person", person(21), "L21")
+
+    world.run()
+
+    assert "20" not in world.shown("left")
+    assert "21" in world.shown("right")
+    world.right.remove("person", "R20")
+    quiet(world)
+    world.close()
 
 
 def test_filtersfile_checks(world: QuirkyWorld) -> None:
