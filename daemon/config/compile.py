@@ -1,7 +1,7 @@
 """This is where a sync as a person wrote it becomes the agreement that the engine keeps: core.rules.Sync."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +12,9 @@ from daemon.config.field_file import FieldConfig, LookupConfig, PlaceConfig
 from daemon.config.guard_file import CasesConfig
 from daemon.config.sync_file import EndConfig, SyncConfig
 from daemon.config.tables import Table, TableError
+from daemon.core.births import compile_birth
 from daemon.core.mapping import Lookup, MappingError, Place, Question, compile_rule, question
-from daemon.core.rules import Cases, End, Guards, Match, Rule, Side, Sync
+from daemon.core.rules import Birth, Cases, End, Guards, Match, Rule, Side, Sync
 from daemon.core.types import Form
 
 _JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -39,7 +40,9 @@ class _Compiler:
     def sync(self) -> Sync:
         """The whole agreement."""
         config = self.config
-        rules = tuple(rule for name, line in config.fields.items() if (rule := self.rule(name, line)))
+        lines = {name: line for name, line in config.fields.items() if not line.birth}
+        rules = tuple(rule for name, line in lines.items() if (rule := self.rule(name, line)))
+        births = self.births()
         self.names()
         when = self.question(("create", "when"), config.create.when)
         scopes = {side: self.question((side, "scope"), end.scope) for side, end in self.ends().items()}
@@ -48,6 +51,7 @@ class _Compiler:
             left=_end(config.left, scopes["left"]),
             right=_end(config.right, scopes["right"]),
             rules=rules,
+            births=births,
             match_on=tuple(Match(match.on, match.confirm) for match in config.match_on),
             groups=dict(config.groups),
             cases=self.cases(config.cases),
@@ -57,8 +61,8 @@ class _Compiler:
             create_paths=when.paths if when else (),
             allow_duplicate_creates=config.allow_duplicate_creates,
             calendar=any(asked.calendar for asked in (when, *scopes.values()) if asked),
-            rev=_digest({name: _without_opinions(line) for name, line in config.fields.items()}),
-            outlook=_digest(config.cases, config.create, config.left, config.right, self.tables_used()),
+            rev=_digest({name: _without_opinions(line) for name, line in lines.items()}),
+            outlook=_digest(self.born(), config.cases, config.create, config.left, config.right, self.tables_used()),
             fingerprint=_digest(config.match_on, config.direction, config.left, config.right),
         )
         if self.problems:
@@ -88,13 +92,29 @@ class _Compiler:
                 first=line.first,
                 once=line.once,
                 hold=line.hold,
-                audit="none" if line.secret else line.audit or "value",
+                audit=line.audit or "value",
             )
         except MappingError as fault:
             self.problem((*way, fault.part), "mapping", str(fault), fault.help)
         except YamlError as error:
             self.problems += error.problems
         return None
+
+    def births(self) -> tuple[Birth, ...]:
+        """The fields of new records alone; each knows the shared fields and the births above it, but no secret."""
+        known = [name for name, line in self.config.fields.items() if not line.birth]
+        found = []
+        for name, line in self.born().items():
+            try:
+                found.append(_birth(name, line, known))
+            except MappingError as fault:
+                self.problem(("fields", name, fault.part), "mapping", str(fault), fault.help)
+            known += [] if line.secret else [name]
+        return tuple(found)
+
+    def born(self) -> Mapping[str, FieldConfig]:
+        """The lines of fields that are written at birth and never looked at again."""
+        return {name: line for name, line in self.config.fields.items() if line.birth}
 
     def lookup(self, way: tuple[str, ...], asked: LookupConfig) -> Lookup:
         """The table behind a lookup. Raises YamlError."""
@@ -171,10 +191,13 @@ class _Compiler:
 
     def known(self, name: str, *ways: Loc) -> None:
         """Checks that a field called *name* exists; the first of *ways* that is written is where it is asked for."""
+        way = next((way for way in ways if self.document.holds(way)), ways[0])
         if name not in self.config.fields:
-            way = next((way for way in ways if self.document.holds(way)), ways[0])
             help = did_you_mean(name, self.config.fields) or f"known here: {', '.join(self.config.fields)}"
             self.problem(way, "unknown-field", f"there is no field '{name}' in fields", help)
+        elif self.config.fields[name].birth:
+            text = f"'{name}' is written at birth and never compared"
+            self.problem(way, "contradiction", text, "use a field that both sides show")
 
     def tables_used(self) -> list[str]:
         """Digests of the tables that fields are looked up in."""
@@ -184,6 +207,26 @@ class _Compiler:
     def problem(self, way: Loc, code: str, message: str, help: str | None = None, *, key: bool = False) -> None:
         """Remembers a fault at *way*."""
         self.problems.append(self.document.problem(way, code, message, help, key))
+
+
+def _birth(name: str, line: FieldConfig, known: Sequence[str]) -> Birth:
+    made = line.generate
+    return compile_birth(
+        name,
+        known=known,
+        left=_place(line.left),
+        right=_place(line.right),
+        type=line.type,
+        region=line.region,
+        normalise=line.normalise,
+        value=line.value,
+        tries=made.tries if made else (),
+        also=made.unique if made and made.unique is not True else (),
+        last=made.max if made else 0,
+        password=made.password or 0 if made else 0,
+        audit="none" if line.secret else line.audit or "value",
+        secret=line.secret,
+    )
 
 
 def _place(asked: PlaceConfig | None) -> Place | None:

@@ -8,6 +8,7 @@ from connectors.paths import Key, Selector
 from connectors.yamlfile import Document, Problem, did_you_mean
 from daemon.config.sync_file import SyncConfig
 from daemon.config.systems import SystemConfig
+from daemon.core.births import born_on
 from daemon.core.rules import SIDES, Side, Sync
 
 Segments: TypeAlias = tuple[Key | Selector, ...]
@@ -73,6 +74,10 @@ def _claims(document: Document, sync: Sync) -> Iterator[tuple[Side, Segments, Cl
             lens = rule.lens(side)
             if lens and lens.path and lens.write and rule.owner != side:
                 yield side, lens.path.segments, Claim(document, sync.name, rule.name, side, lens.path.text)
+    for side in SIDES:
+        for birth in born_on(sync, side):
+            if (lens := birth.rule.lens(side)) and lens.path:
+                yield side, lens.path.segments, Claim(document, sync.name, birth.rule.name, side, lens.path.text)
 
 
 def _rivalry(claim: Claim, rival: Claim, entity: str) -> Problem:

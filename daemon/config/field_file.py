@@ -68,6 +68,31 @@ class LookupConfig(Facts):
     """Several rows for one key."""
 
 
+class GenerateConfig(Facts):
+    """A value that is generated for a new record: `try` or `password`."""
+
+    tries: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), alias="try")
+    """Expressions over the shared fields, tried in order until one is free. One that asks for `n` is tried with 2, 3
+    and so on up to `max`."""
+    unique: Literal[True] | Annotated[tuple[str, ...], Field(min_length=1)] = True
+    """Further paths of that side in which no record may hold the value, such as mail aliases. The field's own path
+    counts always, and so does every name ever given there."""
+    max: int = Field(default=20, ge=2, le=9999)
+    """The last `n`. Default 20; who needs more had better ask for another name."""
+    password: int | None = Field(default=None, ge=12, le=128)
+    """Length of a random text with lower and upper case, digits and signs. Needs `secret: true`."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> "GenerateConfig":
+        if bool(self.tries) == (self.password is not None):
+            contradiction(
+                "password" if self.tries else "try", "`generate` has `try` or `password`", "write one of them"
+            )
+        if self.password is not None and self.model_fields_set & {"unique", "max"}:
+            contradiction("password", "a password is random: it has neither `unique` nor `max`", "leave them out")
+        return self
+
+
 def _region(value: str) -> str:
     if not _REGION.match(value):
         text = f"'{value}' is not a country's code of two capital letters"
@@ -108,11 +133,15 @@ class FieldConfig(Facts):
     audit: Literal["value", "digest", "none"] | None = None
     """What the audit log keeps of the value. Default: `value`, so that every change can be told and undone."""
     secret: bool = False
-    """The value is shown nowhere and not kept in the audit log."""
+    """Shown nowhere, kept nowhere, never read back or compared. Needs `once: true`, because what is never compared can
+    only be written at birth."""
     fill: NotYet = None
     """Written only into emptiness."""
-    generate: NotYet = None
-    """A value made at birth: a login, a password."""
+    generate: GenerateConfig | None = None
+    """A name or password made at birth, on the one side that the field has. Needs `once: true`."""
+    value: str | None = Field(default=None, min_length=1)
+    """An expression over the shared fields, and the generated ones above, that makes the value at birth, on the one
+    side that the field has. Needs `once: true`."""
     ref: NotYet = None
     """A reference to a pair of a sync."""
     missing: NotYet = None
@@ -130,6 +159,8 @@ class FieldConfig(Facts):
             contradiction(
                 "audit", f"a secret field keeps nothing in the audit log, so not '{self.audit}'", "leave it out"
             )
+        if self.birth:
+            self._agree_as_birth()
         if self.region and self.type != "phone":
             contradiction("region", "'region' belongs to `type: phone`", key=True)
         if self.owner and self.wins != "ask":
@@ -137,3 +168,29 @@ class FieldConfig(Facts):
                 "wins", f"nothing clashes where {self.owner} owns the field", "leave out `owner` or `wins`", key=True
             )
         return self
+
+    @property
+    def birth(self) -> bool:
+        """Written with a new record, and never looked at again."""
+        return self.generate is not None or self.value is not None or self.secret
+
+    def _agree_as_birth(self) -> None:
+        key = next((name for name in ("generate", "value") if getattr(self, name) is not None), "secret")
+        if self.generate and self.value is not None:
+            contradiction("value", "a field is made by `generate` or by `value`", "keep one of them", key=True)
+        if not self.once:
+            contradiction(key, f"a field with `{key}` is written at birth only", "add `once: true`", key=True)
+        if key != "secret" and self.left and self.right:
+            text = f"a field with `{key}` has one side, on which it is written"
+            contradiction("left", text, "leave the other out, and read it by a field of its own", key=True)
+        if key == "secret" and not (self.left and self.right):
+            contradiction("secret", "a secret comes from the other side, `generate` or `value`", "add one", key=True)
+        if self.generate and self.generate.password and not self.secret:
+            contradiction("generate", "a password is secret", "add `secret: true`", key=True)
+        for name in _COMPARED & self.model_fields_set:
+            text = f"'{name}' speaks of comparing, and a field with `{key}` is never compared"
+            contradiction(name, text, "leave it out", key=True)
+
+
+_COMPARED = {"values", "lookup", "owner", "wins", "first", "hold", "fill", "ref", "missing", "merge", "order"}
+"""Keys that mean nothing for a field that is written at birth and never looked at again."""

@@ -46,6 +46,11 @@ def _encode(value: Any) -> bytes:
         return repr(value).encode("utf-8", "backslashreplace")
 
 
+def name_digest(key: bytes, place: Sequence[str], value: Any) -> bytes:
+    """Over a name given out at *place*: the same for every sync that gives names there."""
+    return hashlib.blake2b(_encode(["name", *place, value]), key=key, digest_size=MATCH).digest()
+
+
 class Notcher:
     """Makes the digests of one sync. *salt* changes when time or tables may change what the same inputs mean."""
 

@@ -80,8 +80,13 @@ def compile_rule(
     once: bool = False,
     hold: Literal["field", "record"] = "field",
     audit: Literal["value", "digest", "none"] = "value",
+    secret: bool = False,
+    birth: bool = False,
 ) -> Rule:
-    """The rule of one shared field. Raises MappingError for what cannot be read, or not inverted where it must be."""
+    """The rule of one shared field. Raises MappingError for what cannot be read, or not inverted where it must be.
+
+    A *birth* is written with a new record only, so it may lie on one side, and nothing has to be inverted.
+    """
     _check_type(type, left, right)
     translate, back = _translation(values, lookup)
     lenses: dict[Side, Lens | None] = {}
@@ -100,7 +105,8 @@ def compile_rule(
         lenses["left"] = replace(lenses["left"], volatile="tables")
     if lookup and lookup.by:
         lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, lenses[_owner_of_lookup(owner)])
-    _check_sides(lenses, owner, back_missing=back is None, values=values)
+    if not birth:
+        _check_sides(lenses, owner, back_missing=back is None, values=values)
     return Rule(
         name=name,
         left=lenses["left"],
@@ -112,6 +118,7 @@ def compile_rule(
         hold=hold,
         shape=_shape(normalise, typed(type).same if type else _same),
         audit=audit,
+        secret=secret,
     )
 
 

@@ -98,6 +98,8 @@ class Change:
     op: Op
     moves: tuple[Move, ...] = ()
     why: str = ""
+    likely: tuple[tuple[str, str, str], ...] = ()
+    """What is made only when the record is born: field, what it will probably be as text, why."""
 
 
 @dataclass(frozen=True, slots=True)

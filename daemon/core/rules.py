@@ -1,6 +1,6 @@
 """This is where an agreement between two entities is held as the engine uses it: frozen, compiled, without YAML."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -56,6 +56,8 @@ class Rule:
     shape: Callable[[Any], Any] = lambda value: value
     """What comparing sees of a value (normalise); never what is written."""
     audit: Literal["value", "digest", "none"] = "value"
+    secret: bool = False
+    """Written once and shown nowhere; no digest of it is kept."""
 
     def lens(self, side: Side) -> Lens | None:
         """How *side* shows this field, if it does."""
@@ -65,6 +67,36 @@ class Rule:
         """Whether two shared values mean the same here. True is not 1, and "1" is not 1."""
         a, b = self.shape(left), self.shape(right)
         return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """A field that is written when its record is born, and neither read back nor compared ever after."""
+
+    rule: Rule
+    candidates: Callable[[Fields, datetime], Iterator[Any]] | None = None
+    """What the value may be, best first, from the shared values and the moment. None: the other side's value."""
+    unique: bool = False
+    """No record of the written side may hold the value yet, and none was ever given it."""
+    also: tuple[str, ...] = ()
+    """Paths of the written side, beside the field's own, in which the value must be free."""
+    password: int = 0
+    """Length of a random text; 0: it is none."""
+
+    @property
+    def why(self) -> str:
+        """What people are told."""
+        return "generated at birth" if self.unique or self.password else "set at birth"
+
+    @property
+    def copied(self) -> bool:
+        """It is what the other side shows at that moment."""
+        return self.candidates is None and not self.password
+
+    def places(self, side: Side) -> tuple[str, ...]:
+        """Where no record of *side* may hold the value yet."""
+        lens = self.rule.lens(side)
+        return (lens.text, *self.also) if lens and self.unique else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +175,8 @@ class Sync:
     right: End
     rules: tuple[Rule, ...]
     match_on: tuple[Match, ...]
+    births: tuple[Birth, ...] = ()
+    """Fields of new records alone, in the order in which they are made."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cases: Cases = Cases()
     guards: Guards = Guards()
@@ -166,7 +200,8 @@ class Sync:
     _writable: Mapping[Side, tuple[Rule, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_name", {rule.name: rule for rule in self.rules})
+        born = [birth.rule for birth in self.births]
+        object.__setattr__(self, "_by_name", {rule.name: rule for rule in (*self.rules, *born)})
         writable = {side: tuple(r for r in self.rules if (lens := r.lens(side)) and lens.path) for side in SIDES}
         object.__setattr__(self, "_writable", writable)
 
@@ -185,5 +220,6 @@ class Sync:
     def wanted(self, side: Side) -> tuple[str, ...]:
         """Every path that reading *side* needs, without repeats."""
         paths = [p for rule in self.rules if (lens := rule.lens(side)) for p in lens.paths]
+        paths += [p for b in self.births if b.copied and (lens := b.rule.lens(side)) for p in lens.paths]
         paths += [*self.end(side).scope_paths, *self.create_paths]
         return tuple(dict.fromkeys(paths))

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from connectors.base import Done, Lost, NotSent, Outcome, Pending, Refused, Stale, Write
+from connectors.base import ConnectorError, Done, Lost, NotSent, Outcome, Pending, Refused, Stale, Temporary, Write
 from daemon.audit.entries import Entry
 from daemon.core.model import Change, Decision, Pair
 from daemon.core.rules import Side
+from daemon.engine.births import given
 from daemon.engine.context import Context
 from daemon.engine.failpoints import reached
 from daemon.engine.settle import reached_halfway, settled
@@ -55,7 +56,7 @@ def apply(context: Context, decisions: Sequence[Decision]) -> Progress:
     for chunk in _chunks(context, writing):
         if progress.halt:
             break
-        _carry_out(context, chunk, progress)
+        _carry_out(context, list(_given(context, chunk, progress)), progress)
     tell(context, progress)
     return progress
 
@@ -67,6 +68,20 @@ def tell(context: Context, progress: Progress) -> None:
         reached("outcome")
         context.store.flights.finish(flight for flight, _ in progress.told)
         progress.told.clear()
+
+
+def _given(context: Context, decisions: Sequence[Decision], progress: Progress) -> Iterator[Decision]:
+    """*decisions* with what their newborn records are given, which has to be known before it is told."""
+    for decision in decisions:
+        try:
+            yield given(context, decision)
+        except ValueError as fault:
+            progress.counts["held"] += 1
+            _keep(context, _held(context, decision, "mapping", {"why": str(fault)}), decision)
+        except ConnectorError as fault:
+            context.say(f"{fault}; nobody can say which name is free")
+            progress.halt = "postponed" if isinstance(fault, Temporary) else "failed"
+            return
 
 
 def _release_before_claim(decision: Decision) -> int:

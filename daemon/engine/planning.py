@@ -8,6 +8,7 @@ from daemon.core.match import Candidate, Matches, match
 from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
 from daemon.core.plan import decide_pair, decide_single
 from daemon.core.rules import SIDES, Side, other
+from daemon.engine.births import foretold
 from daemon.engine.context import Context
 from daemon.engine.gather import Sight, missing
 
@@ -293,4 +294,4 @@ def _unmatched(context: Context, side: Side, waiting: Mapping[int, tuple[Pair, I
             context.sync, pair, side, item, context.notcher.line, wanted=wanted, new=not pair.since
         )
         if not _waits(context, decision):
-            yield decision
+            yield foretold(context, decision)

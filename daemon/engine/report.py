@@ -77,6 +77,10 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
                     "why": m.why,
                 }
                 for m in change.moves
+            }
+            | {
+                name: {"before": None, "after": _likely(sync, name, text), "why": why}
+                for name, text, why in change.likely
             },
         }
         for change in decision.changes
@@ -86,6 +90,11 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
     if guard:
         told["guard"] = guard
     return told
+
+
+def _likely(sync: Sync, name: str, text: str) -> str | None:
+    """What a birth will probably give. A secret is not even made yet."""
+    return HIDDEN if sync.rule(name).secret else shown(sync, name, text or None)
 
 
 def shown(sync: Sync, name: str, value: Any) -> Any:

@@ -91,7 +91,9 @@ class View:
         for name, value in values:
             rule = self.sync.rule(name)
             lens = rule.lens(self.side)
-            if lens is not None and lens.path is not None and lens.paths == (lens.path.text,):
+            if name not in self._empty or lens is None or lens.path is None:
+                continue  # a birth: never looked at again
+            if lens.paths == (lens.path.text,):
                 written = self.written(rule, value)
                 notches.append((name, [written, value] if lens.volatile else written))
         return self._notcher.fields(self.side, id, notches)

@@ -9,7 +9,7 @@ from connectors.paths import ABSENT, Path
 from daemon.core.model import Change, Decision
 from daemon.core.rules import Side, Sync, other
 from daemon.engine.context import Context
-from daemon.engine.report import shown
+from daemon.engine.report import HIDDEN, shown
 
 
 def make_write(context: Context, decision: Decision, change: Change) -> Write:
@@ -104,6 +104,8 @@ def _told(context: Context, change: Change) -> dict[str, Any]:
     told = {}
     for move in change.moves:
         rule = context.sync.rule(move.field)
+        if rule.secret:
+            told[move.field] = {"before": None, "after": HIDDEN, "why": move.why}
         if rule.audit == "none":
             continue
         if rule.audit == "digest":

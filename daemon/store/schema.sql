@@ -58,6 +58,9 @@ CREATE TABLE flight (
     outcome BLOB                            -- what became of them, encrypted
 );
 
+-- Names that were generated for new records, and for which of them: none is ever given to another.
+CREATE TABLE given (name BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;
+
 CREATE TABLE approval (
     sync INTEGER NOT NULL, line BLOB NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, expires REAL NOT NULL,
     PRIMARY KEY (sync, line)

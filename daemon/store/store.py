@@ -11,6 +11,7 @@ from daemon.errors import StoreError
 from daemon.store.database import Database
 from daemon.store.flights import Flights
 from daemon.store.journal import Journal
+from daemon.store.names import Names
 from daemon.store.pairs import Pairs
 from daemon.store.vault import Vault
 
@@ -34,7 +35,7 @@ class SyncRow:
 
 
 class Store:
-    """Everything the engine remembers: `pairs`, `flights`, `journal`. Safe to call from several threads."""
+    """Everything the engine remembers: `pairs`, `flights`, `journal`, `names`. Safe to call from several threads."""
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the store at *path*. Raises StoreError with the remedy."""
@@ -52,6 +53,7 @@ class Store:
         self.pairs = Pairs(self._db, self.vault)
         self.flights = Flights(self._db, self.vault, self.pairs)
         self.journal = Journal(self._db)
+        self.names = Names(self._db)
 
     def close(self) -> None:
         """Gives the file back."""

@@ -114,7 +114,6 @@ def test_a_lookup_that_leaves_a_column_open_is_refused(tmp_path: Path, lookup: s
         "{left: x, right: x, first: newest}",
         "{left: x, right: x, transform: slug}",
         "{left: x, right: x, order: [a, b]}",
-        "{left: x, right: x, generate: {password: 24}}",
         "{left: x, right: x, ref: {sync: people}}",
     ],
 )
@@ -137,12 +136,6 @@ def test_what_comes_later_is_refused_and_never_ignored(tmp_path: Path, line: str
 )
 def test_parts_of_a_sync_that_come_later_are_refused_too(tmp_path: Path, line: str) -> None:
     assert code(tmp_path, more=f"{line}\n") == ["not-yet"]
-
-
-def test_a_secret_field_leaves_nothing_in_the_audit_log(tmp_path: Path) -> None:
-    assert field(tmp_path, "{left: x, right: x, secret: true}").audit == "none"
-    assert field(tmp_path / "a", "{left: x, right: x}").audit == "value"
-    assert code(tmp_path / "b", "x: {left: x, right: x, secret: true, audit: value}") == ["contradiction"]
 
 
 def test_writing_an_object_and_a_place_inside_it_is_writing_one_place(tmp_path: Path) -> None:
