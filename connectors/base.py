@@ -134,6 +134,8 @@ class Capabilities:
     times_trusted: bool = False
     """The version is a modification time of a trustworthy clock, so `wins: newest` is legal."""
     writes: frozenset[Op] = frozenset({"create", "update", "delete"})
+    identity: bool = False
+    """`check` tells tenant or epoch, so that another system behind the same address is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,11 @@ Outcome: TypeAlias = Done | Refused | Stale | Lost | NotSent | Pending
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a system says of itself. *tenant* and *epoch* tell another tenant or a restored database apart."""
+    """What a system says of itself.
+
+    *tenant* says whose records these are, *epoch* which life of them: another after a restore from an older copy, or on
+    another node that counts by itself. None: the system does not say.
+    """
 
     reachable: bool
     message: str = ""

@@ -4,6 +4,7 @@ The words of a definition are in connectors/http/facts.py; reading, writing and 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors import paths
@@ -28,11 +29,12 @@ from connectors.base import (
 from connectors.definition import Reveal, unknown_entity
 from connectors.http.batching import Batcher
 from connectors.http.budget import Budget, Surroundings
-from connectors.http.client import HttpClient
-from connectors.http.facts import Ask, Entity
+from connectors.http.client import HttpClient, Response
+from connectors.http.facts import Checking, Entity
 from connectors.http.reading import Reader
 from connectors.http.records import Wanted
 from connectors.http.requester import Requester
+from connectors.http.select import pick
 from connectors.http.settings import System
 from connectors.http.tls import tls_context
 from connectors.http.verdict import Judge, raise_for
@@ -71,13 +73,15 @@ def connect(
     )
     budget = Budget(system.name, limits=system.limits, breaker=system.breaker, retry=system.retry, around=around)
     known = {name: Entity.model_validate(entity) for name, entity in entities.items()}
-    return HttpDriver(Requester(client, budget, system.params), known, Ask.model_validate(check) if check else None)
+    return HttpDriver(
+        Requester(client, budget, system.params), known, Checking.model_validate(check) if check else None
+    )
 
 
 class HttpDriver:
     """One system over HTTP. Every method may be called from several threads."""
 
-    def __init__(self, requester: Requester, entities: Mapping[str, Entity], check: Ask | None = None) -> None:
+    def __init__(self, requester: Requester, entities: Mapping[str, Entity], check: Checking | None = None) -> None:
         self._requester, self._entities, self._check = requester, dict(entities), check
         self._readers = {name: Reader(requester, name, entity) for name, entity in entities.items()}
         writers = {name: Writer(requester, name, entity, self._readers[name]) for name, entity in entities.items()}
@@ -86,20 +90,24 @@ class HttpDriver:
 
     def describe(self, entity: str) -> Capabilities:
         """What the definition promises for *entity*."""
-        return capabilities(self._entity(entity))
+        tells = self._check is not None and bool(self._check.tenant or self._check.epoch)
+        return replace(capabilities(self._entity(entity)), identity=tells)
 
     def check(self, entity: str | None = None) -> Health:
         """Asks the definition's check request, or for the first page of *entity*."""
+        tenant = epoch = None
         try:
             if entity is not None:
                 self._readers[self._name(entity)].first_page()
             elif self._check is not None:
-                raise_for(self._requester.ask(self._check, Judge(), {}, repeatable=True))
+                verdict = self._requester.ask(self._check, Judge(), {}, repeatable=True)
+                raise_for(verdict)
+                tenant, epoch = (_told(at, verdict.response) for at in (self._check.tenant, self._check.epoch))
             else:
                 self._any_reader().first_page()
         except (ConnectorError, ValueError) as e:
             return Health(reachable=False, message=str(e))
-        return Health(reachable=True, permissions={"read": True} if entity else {})
+        return Health(reachable=True, tenant=tenant, epoch=epoch, permissions={"read": True} if entity else {})
 
     def read(
         self, entity: str, *, cursor: str | None = None, fields: Sequence[str] = (), where: Fields | None = None
@@ -152,6 +160,12 @@ class HttpDriver:
 
     def _unknown(self, entity: str) -> str:
         return unknown_entity(self._requester.system, entity, self._entities)
+
+
+def _told(at: str | None, response: Response) -> str | None:
+    """What the answer says of the system itself; None where it does not."""
+    value = None if at is None or not response.body else pick(at, response.json())
+    return None if value is None or isinstance(value, dict | list) else str(value)
 
 
 def capabilities(entity: Entity) -> Capabilities:

@@ -84,6 +84,7 @@ class LdapDriver:
             cursor=CursorRule("time", rule.lag, rule.overlap) if rule else None,
             processing_window=self._system.receive_timeout,
             writes=Capabilities().writes | more,
+            identity=True,
         )
 
     def check(self, entity: str | None = None) -> Health:
@@ -93,11 +94,13 @@ class LdapDriver:
             base = (facts.base if facts else None) or self._system.base
             with self._sessions.connection() as connection:
                 search(connection, self.name, base, "(objectClass=*)", ldap3.BASE, ["1.1"])
-                contexts = self._sessions.root(connection).get("namingcontexts", [])
+                root = self._sessions.root(connection)
+                epoch = self._invocation(connection, _text(root.get("dsservicename")))
         except (ConnectorError, LDAPException, OSError) as error:
             return Health(False, str(error))
         login = self._system.bind_dn or "anonymous"
-        return Health(True, f"{self._system.url} as {login}", tenant=b" ".join(sorted(contexts)).decode() or None)
+        contexts = b" ".join(sorted(root.get("namingcontexts", []))).decode() or None
+        return Health(True, f"{self._system.url} as {login}", tenant=contexts, epoch=epoch)
 
     def read(
         self, entity: str, *, cursor: str | None = None, fields: Sequence[str] = (), where: Fields | None = None
@@ -164,6 +167,13 @@ class LdapDriver:
     def close(self) -> None:
         """Ends the resting connections."""
         self._sessions.close()
+
+    def _invocation(self, connection: Any, service: str | None) -> str | None:
+        """Active Directory's number of this controller's database: another after a restore, and on every controller."""
+        if service is None:
+            return None
+        (entry,) = search(connection, self.name, service, "(objectClass=*)", ldap3.BASE, ["invocationId"])
+        return next((raw.hex() for raw in _attribute(entry, "invocationId")), None)
 
     def _write(self, entity: str, write: Write, names: tuple[str, ...]) -> Outcome:
         try:

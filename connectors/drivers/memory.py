@@ -37,7 +37,9 @@ from connectors.definition import Facts, Reveal, SystemFacts, unknown_entity
 from connectors.paths import ABSENT, Key, Path, parse, quote
 from connectors.paths import read as read_path
 
-DEFAULT = Capabilities(precondition=True, tombstones=True, cursor=CursorRule("number"), batch=50, processing_window=0.0)
+DEFAULT = Capabilities(
+    precondition=True, tombstones=True, cursor=CursorRule("number"), batch=50, processing_window=0.0, identity=True
+)
 """What an entity of this driver guarantees unless the test says otherwise."""
 
 
@@ -92,7 +94,7 @@ def connect(
 class MemoryDriver:
     """A Driver over dicts: `MemoryDriver({"contact": {"c-1": {"email": "ada@corp.example"}}})`.
 
-    put, edit, remove and records are the hands of the system's own users; the rest is the Driver protocol.
+    put, edit, remove, records and epoch are the hands of the system's own users; the rest is the Driver protocol.
     Every change takes the next number of one counter: it is the record's version and its cursor value.
     """
 
@@ -109,6 +111,7 @@ class MemoryDriver:
     ) -> None:
         self.name = name
         self.page = page
+        self.epoch: str | None = None
         self._capabilities = dict(capabilities or {})
         self._find = dict(find or {})
         self._marker = dict(marker or {})
@@ -164,7 +167,7 @@ class MemoryDriver:
         with self._lock:
             if entity is not None and entity not in self._shelves:
                 return Health(True, self._unknown(entity), permissions={"read": False})
-            return Health(True, f"{len(self._shelves)} entities in memory", tenant=self.name)
+            return Health(True, f"{len(self._shelves)} entities in memory", tenant=self.name, epoch=self.epoch)
 
     def read(
         self, entity: str, *, cursor: str | None = None, fields: Sequence[str] = (), where: Fields | None = None

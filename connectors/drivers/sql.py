@@ -36,7 +36,7 @@ from connectors.base import (
 from connectors.definition import Reveal, unknown_entity
 from connectors.paths import PathError, parse, quote
 from connectors.sql.columns import Shape
-from connectors.sql.database import describe_source, open_engine, raised
+from connectors.sql.database import describe_source, identity, open_engine, raised
 from connectors.sql.facts import Entity, System
 from connectors.sql.writing import BATCH, Writer, is_deleted
 
@@ -80,6 +80,7 @@ class SqlDriver:
             nested="replace",
             processing_window=self._system.timeout,
             writes=frozenset(writes | more),
+            identity=self._system.path is None,  # a copy of a file says the same as the file
         )
 
     def check(self, entity: str | None = None) -> Health:
@@ -88,14 +89,14 @@ class SqlDriver:
             with self._engine().connect() as connection:
                 sqlite = connection.dialect.name == "sqlite"  # which looks at the file only when it has to
                 connection.execute(sa.text("PRAGMA schema_version" if sqlite else "SELECT 1"))
-                tenant = connection.engine.url.database
+                tenant, epoch = identity(connection)
             if entity is not None:
                 self._shape(entity)
         except _TROUBLE as error:
             return Health(False, str(raised(error, self.name)))
         except ConnectorError as error:
             return Health(False, str(error))
-        return Health(True, f"{self._system.url or self._system.path}", tenant=tenant)
+        return Health(True, f"{self._system.url or self._system.path}", tenant=tenant, epoch=epoch)
 
     def read(
         self, entity: str, *, cursor: str | None = None, fields: Sequence[str] = (), where: Fields | None = None

@@ -105,6 +105,15 @@ class Ask(Facts):
         return text
 
 
+class Checking(Ask):
+    """A cheap request that proves reachability and credentials, and may tell whose system answers."""
+
+    tenant: Expression | None = None
+    """Where the answer names the tenant: an account, an organisation. Another one stops every sync before it writes."""
+    epoch: Expression | None = None
+    """Where the answer says which life of the data this is, if the system tells after a restore."""
+
+
 class Pushed(Facts):
     """A filter expression in one parameter: {param: filter, language: scim}."""
 

@@ -59,6 +59,33 @@ def describe_source(engine: sa.Engine, place: str, facts: Entity) -> Shape:
     return shape
 
 
+def identity(connection: sa.Connection) -> tuple[str | None, str | None]:
+    """Whose database this is, and which life of it.
+
+    PostgreSQL: the cluster's number with the database's name, and the database's own number, which a dump that is
+    restored does not keep. A recovery to a moment keeps both; a cursor that went back tells that.
+    """
+    match connection.dialect.name:
+        case "postgresql":
+            name, number = connection.execute(sa.text(_POSTGRESQL)).one()
+            return f"{_cluster(connection)}{name}", str(number)
+        case "sqlite":
+            return None, None
+    return connection.engine.url.database, None
+
+
+_POSTGRESQL = "SELECT datname, oid FROM pg_database WHERE datname = current_database()"
+_CLUSTER = "SELECT system_identifier FROM pg_control_system()"
+
+
+def _cluster(connection: sa.Connection) -> str:
+    """The cluster's number with a slash; empty where this login may not ask for it."""
+    allowed = "SELECT has_function_privilege('pg_control_system()', 'execute')"
+    if not connection.execute(sa.text(allowed)).scalar():
+        return ""
+    return f"{connection.execute(sa.text(_CLUSTER)).scalar()}/"
+
+
 def meaning(error: BaseException) -> Meaning:
     """What an error of the database means for the caller."""
     if isinstance(error, OverflowError | sa.exc.IntegrityError | sa.exc.DataError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.paths import PathError, parse, patch
+from connectors.paths import Path, PathError, parse, patch
 from connectors.yamlfile import Document, Loc, Problem, YamlError, did_you_mean
 from daemon.config.field_file import FieldConfig, LookupConfig, PlaceConfig
 from daemon.config.guard_file import CasesConfig
@@ -14,7 +14,7 @@ from daemon.config.sync_file import EndConfig, SyncConfig
 from daemon.config.tables import Table, TableError
 from daemon.core.births import compile_birth
 from daemon.core.mapping import Lookup, MappingError, Place, Question, compile_rule, question
-from daemon.core.rules import Birth, Cases, End, Guards, Match, Rule, Side, Sync
+from daemon.core.rules import Birth, Canary, Cases, End, Guards, Match, Rule, Side, Sync
 from daemon.core.types import Form
 
 _JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -48,8 +48,8 @@ class _Compiler:
         scopes = {side: self.question((side, "scope"), end.scope) for side, end in self.ends().items()}
         sync = Sync(
             name=config.name,
-            left=_end(config.left, scopes["left"]),
-            right=_end(config.right, scopes["right"]),
+            left=self.end("left", scopes["left"]),
+            right=self.end("right", scopes["right"]),
             rules=rules,
             births=births,
             match_on=tuple(Match(match.on, match.confirm) for match in config.match_on),
@@ -63,7 +63,7 @@ class _Compiler:
             calendar=any(asked.calendar for asked in (when, *scopes.values()) if asked),
             rev=_digest({name: _without_opinions(line) for name, line in lines.items()}),
             outlook=_digest(self.born(), config.cases, config.create, config.left, config.right, self.tables_used()),
-            fingerprint=_digest(config.match_on, config.direction, config.left, config.right),
+            fingerprint=_fingerprint(config),
         )
         if self.problems:
             raise YamlError(self.problems)
@@ -137,6 +137,23 @@ class _Compiler:
         """Both sides."""
         return {"left": self.config.left, "right": self.config.right}
 
+    def end(self, side: Side, scope: Question | None) -> End:
+        """One side."""
+        asked = self.ends()[side]
+        holds, paths = (scope.holds, scope.paths) if scope else (None, ())
+        canary = Canary(asked.canary.id, dict(asked.canary.fields)) if asked.canary else None
+        for text in asked.canary.fields if asked.canary else ():
+            self.path(text, (side, "canary", "fields", text))
+        return End(asked.system, asked.entity, dict(asked.where), holds, paths, canary)
+
+    def path(self, text: str, way: Loc) -> Path | None:
+        """The path *text*, which is a key of the file."""
+        try:
+            return parse(text)
+        except PathError as fault:
+            self.problem(way, "mapping", f"'{text}' is not a path: {fault} (column {fault.position + 1})", key=True)
+            return None
+
     def question(self, way: Loc, text: str | None) -> Question | None:
         """A yes-or-no expression."""
         if text is None:
@@ -151,13 +168,8 @@ class _Compiler:
         """Constants by path, as the nested record that they make."""
         values = {}
         for text, value in constants.items():
-            try:
-                values[parse(text)] = value
-            except PathError as fault:
-                place = ("create", side, text)
-                self.problem(
-                    place, "mapping", f"'{text}' is not a path: {fault} (column {fault.position + 1})", key=True
-                )
+            if path := self.path(text, ("create", side, text)):
+                values[path] = value
         return patch({}, values)
 
     def cases(self, asked: CasesConfig) -> Cases:
@@ -233,11 +245,6 @@ def _place(asked: PlaceConfig | None) -> Place | None:
     return None if asked is None else Place(asked.path, asked.write, Form(asked.format, asked.zone))
 
 
-def _end(asked: EndConfig, scope: Question | None) -> End:
-    holds, paths = (scope.holds, scope.paths) if scope else (None, ())
-    return End(asked.system, asked.entity, dict(asked.where), holds, paths)
-
-
 def _across(side: str) -> str:
     return "right" if side == "left" else "left"
 
@@ -274,6 +281,14 @@ def _guards(config: SyncConfig) -> Guards:
         blanked=asked.blanked.limit if asked.blanked else usual.blanked,
         shrink=usual.shrink if asked.shrink is None else asked.shrink,
     )
+
+
+def _fingerprint(config: SyncConfig) -> str:
+    """Digests of what decides who pairs with whom, each under the name by which a person is told that it changed."""
+    ends = {f"the {side} side": end for side, end in (("left", config.left), ("right", config.right))}
+    parts = {"match_on": _digest(config.match_on), "direction": _digest(config.direction)}
+    parts |= {name: _digest(end.model_dump(exclude={"canary"}, exclude_defaults=True)) for name, end in ends.items()}
+    return _JSON.encode({name: digest[:16] for name, digest in parts.items()}).decode()
 
 
 def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:

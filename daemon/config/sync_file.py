@@ -37,6 +37,15 @@ def _alternatives(value: Any) -> Any:
     return value
 
 
+class CanaryConfig(Facts):
+    """A record that must be there, or nothing is written: another system, or one of which our login sees too little."""
+
+    id: str = Field(min_length=1)
+    """Its id. It never takes part itself."""
+    fields: Mapping[str, Scalar] = {}
+    """Values that it must show, by path. Default: it is enough that it is there."""
+
+
 class EndConfig(Facts):
     """One side of a sync: which records of which entity take part."""
 
@@ -48,6 +57,8 @@ class EndConfig(Facts):
     """Equality that the system itself applies. A record outside looks absent."""
     scope: str | None = Field(default=None, min_length=1)
     """An expression, decided here. A record outside is present and out of scope, never deleted for that."""
+    canary: CanaryConfig | None = None
+    """A record that proves, before every run, that this is the right system and that we see it. Default: none."""
 
 
 class CreateConfig(Facts):

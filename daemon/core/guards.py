@@ -12,7 +12,7 @@ from daemon.core.model import Decision
 from daemon.core.rules import Limit, Sync
 from daemon.core.types import empty
 
-Kind: TypeAlias = Literal["adopt", "shrink", "deletes", "creates", "updates", "blanked"]
+Kind: TypeAlias = Literal["adopt", "tenant", "canary", "cursor", "shrink", "deletes", "creates", "updates", "blanked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,15 @@ class Trip:
     allowed: int
     pairs: int
     field: str = ""
-    """The field that is blanked, or the entity whose listing shrank."""
+    """The field that is blanked, the entity whose listing shrank, or what else is wrong with a system in a sentence."""
 
     def __str__(self) -> str:
         if self.kind == "adopt":
             return f"the first plan of this configuration: {self.count} decisions wait for approval"
         if self.kind == "shrink":
             return f"{self.field} lists {self.count} records after {self.pairs}: nothing is written"
+        if self.kind in ("tenant", "canary", "cursor"):
+            return f"{self.field}: nothing is written"
         verb = {"deletes": "delete", "creates": "create", "updates": "update", "blanked": "blank"}[self.kind]
         what = f"{verb} `{self.field}` of" if self.field else verb
         return f"would {what} {self.count} of {self.pairs} pairs; {self.allowed} are allowed"

@@ -100,6 +100,14 @@ class Birth:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """A record that must be there and show these values by path, or the run writes nothing. It never takes part."""
+
+    id: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """One side of a sync: which records of which entity take part."""
 
@@ -110,6 +118,7 @@ class End:
     scope: Callable[[Fields, datetime], bool] | None = None
     """Decided here; a record outside is present, and out of scope."""
     scope_paths: tuple[str, ...] = ()
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True, slots=True)

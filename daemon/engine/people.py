@@ -10,11 +10,13 @@ from daemon.audit.log import AuditLog
 from daemon.core.guards import needs_approval
 from daemon.core.model import Decision
 from daemon.core.rules import SIDES, Side, Sync
+from daemon.engine.alarms import alarms, remedy
 from daemon.engine.context import Context, start
 from daemon.engine.gather import gather
 from daemon.engine.planning import make_plan
 from daemon.engine.report import Request, line
 from daemon.engine.run import adopting, judge, needs_full, open_pairs, record_ids, shrink_line, shrunken
+from daemon.engine.takeover import take_over
 from daemon.store.store import Store
 
 Clock = Callable[[], float]
@@ -42,6 +44,12 @@ def approve(
         sync, drivers, store, audit, clock=clock, run_id=run_id,
         request=Request("plan", full=True, only=only, actor=actor), stop=lambda: False,
     )  # fmt: skip
+    if stopped := alarms(context):
+        accepted = [alarm for alarm in stopped if alarm.line and (not kinds or alarm.trip.kind in kinds)]
+        take_over(context, accepted, reason)
+        numbers = {"tenant": len(accepted)} if accepted else {}
+        problems = [f"{alarm.trip}; {remedy(sync.name, alarm.trip)}" for alarm in stopped if alarm not in accepted]
+        return {"sync": sync.name, "approved": numbers, "expires": clock() + expires, "problems": problems}
     found = list(_open_lines(context))
     wanted = [(d, kind) for d, kind, line in found if (not kinds or kind in kinds) and (only is None or only in line)]
     lines = dict(wanted)

@@ -48,6 +48,17 @@ def testify(context: Context, flight: Flight) -> None:
     context.store.flights.finish([flight])
 
 
+def abandon(context: Context, why: str) -> None:
+    """End the open flights of this sync without asking: nobody can be asked any more what became of them."""
+    for flight in context.store.flights.open(context.row.id):
+        if flight.state == "settled":
+            testify(context, flight)
+        elif flight.state == "planned":
+            _cancel(context, flight)
+        else:
+            _end(context, flight, [{"result": "unknown", "message": why}] * len(flight.items), [])
+
+
 def _cancel(context: Context, flight: Flight) -> None:
     if context.audit.last_intent >= flight.first:  # it was announced, so its end is told
         _end(context, flight, [_CANCELLED] * len(flight.items), [])

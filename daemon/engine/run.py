@@ -10,6 +10,7 @@ from daemon.audit.log import AuditLog
 from daemon.core.guards import Trip, Verdict, counts, guard
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import SIDES, Side, Sync
+from daemon.engine.alarms import Alarm, alarms, remedy
 from daemon.engine.apply import Progress, apply
 from daemon.engine.context import Context, start
 from daemon.engine.cursors import next_cursor
@@ -61,6 +62,9 @@ def run_sync(
 
 
 def _run(context: Context) -> Report:
+    if found := alarms(context):
+        return _stopped(context, found)
+    context.store.save_sync(context.row)
     busy = recover(context)
     sights = _gather(context)
     if shrunk := shrunken(context, sights):
@@ -79,12 +83,22 @@ def _run(context: Context) -> Report:
 
 
 def _plan_only(context: Context) -> Report:
+    if found := alarms(context):
+        return replace(_stopped(context, found), state="planned")
     sights = _gather(context)
     decisions = chosen(context, _decide(context, sights, open_pairs(context)))
     verdict = judge(context, decisions)
     return _report(
         context, "planned", sights, decisions, replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
     )
+
+
+def _stopped(context: Context, found: Sequence[Alarm]) -> Report:
+    """Nothing is read: whatever this system shows, it is not what the pairs speak of."""
+    verdict = Verdict((), (), tuple(alarm.trip for alarm in found))
+    if context.request.kind == "run":
+        _testify_trips(context, verdict)
+    return _report(context, "held", {}, [], verdict)
 
 
 def _gather(context: Context) -> Mapping[Side, Sight]:
@@ -261,14 +275,9 @@ def _report(
 
 
 def _trip(sync: Sync, trip: Trip) -> dict[str, object]:
-    remedy = f"look with `tallystick plan {sync.name}`, then `tallystick approve {sync.name} --kind {trip.kind}`"
-    if trip.kind == "shrink":
-        remedy += " if that is right, else look at the system's rights and filters"
-    elif trip.kind != "adopt":
-        remedy += f" or raise guards.{trip.kind}"
     return {
         "kind": trip.kind, "count": trip.count, "allowed": trip.allowed, "pairs": trip.pairs, "field": trip.field,
-        "text": str(trip), "remedy": remedy,
+        "text": str(trip), "remedy": remedy(sync.name, trip),
     }  # fmt: skip
 
 

@@ -37,6 +37,8 @@ class View:
 
     def in_scope(self, record: Record) -> bool:
         """Whether the record takes part. A scope that cannot be answered leaves it in, where a fault is shown."""
+        if self.end.canary is not None and record.id == self.end.canary.id:
+            return False
         if self.end.scope is None:
             return True
         try:

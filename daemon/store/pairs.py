@@ -127,6 +127,19 @@ class Pairs:
         with self._db.transaction() as db:
             self.write(db, sync, list(pairs), drop=drop)
 
+    def forget(self, sync: int) -> None:
+        """Nothing is known of any record of *sync* any more."""
+        with self._db.transaction() as db:
+            db.execute("DELETE FROM ruling WHERE pair IN (SELECT key FROM pair WHERE sync = ?)", (sync,))
+            db.execute("DELETE FROM match_key WHERE sync = ?", (sync,))
+            db.execute("DELETE FROM pair WHERE sync = ?", (sync,))
+
+    def distrust(self, sync: int) -> None:
+        """The pairs of *sync* stay, and nothing counts as agreed any more: fields are compared as if first met."""
+        columns = ", ".join(f"{side}_{part} = NULL" for side in SIDES for part in ("seen", "agreed", "sent"))
+        with self._db.transaction() as db:
+            db.execute(f"UPDATE pair SET {columns} WHERE sync = ? AND state <> 'retired'", (sync,))  # noqa: S608
+
     def _pair(self, row: Sequence[Any]) -> Pair:
         detail = self._vault.open(row[4]) if row[4] else {}
         return to_pair(row, self._layout_names(row[10]), detail)

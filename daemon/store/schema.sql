@@ -11,7 +11,9 @@ CREATE TABLE sync (
     left_cursor TEXT, right_cursor TEXT,
     left_count INTEGER, right_count INTEGER, -- records in the last complete listing
     last_full REAL NOT NULL DEFAULT 0,
-    salt TEXT NOT NULL DEFAULT ''           -- day and tables that `seen` was taken with
+    salt TEXT NOT NULL DEFAULT '',          -- day and tables that `seen` was taken with
+    left_tenant TEXT, right_tenant TEXT,    -- whose system answered, and which life of its data: NULL where it
+    left_epoch TEXT, right_epoch TEXT       -- does not say
 );
 
 -- The names of the fields in the order of the `agreed` blobs: 8 bytes a field, zeros where nothing was agreed.

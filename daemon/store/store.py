@@ -32,6 +32,8 @@ class SyncRow:
     counts: Mapping[Side, int | None] = field(default_factory=dict)
     last_full: float = 0.0
     salt: str = ""
+    tenants: Mapping[Side, str | None] = field(default_factory=dict)
+    epochs: Mapping[Side, str | None] = field(default_factory=dict)
 
 
 class Store:
@@ -64,23 +66,28 @@ class Store:
         with self._db.transaction() as db:
             db.execute("INSERT INTO sync (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
         (row,) = self._db.rows(
-            "SELECT id, rev, fingerprint, adopted, left_cursor, right_cursor, left_count, right_count, last_full, salt"
-            " FROM sync WHERE name = ?",
+            "SELECT id, rev, fingerprint, adopted, left_cursor, right_cursor, left_count, right_count, last_full, salt,"
+            " left_tenant, right_tenant, left_epoch, right_epoch FROM sync WHERE name = ?",
             name,
         )
         cursors: dict[Side, str | None] = {"left": row[4], "right": row[5]}
         counts: dict[Side, int | None] = {"left": row[6], "right": row[7]}
-        return SyncRow(row[0], name, row[1], row[2], bool(row[3]), cursors, counts, row[8], row[9])
+        tenants: dict[Side, str | None] = {"left": row[10], "right": row[11]}
+        epochs: dict[Side, str | None] = {"left": row[12], "right": row[13]}
+        return SyncRow(row[0], name, row[1], row[2], bool(row[3]), cursors, counts, row[8], row[9], tenants, epochs)
 
     def save_sync(self, row: SyncRow) -> None:
         """Remember *row*: cursors, counts and the mapping's revision, at the end of a run."""
         with self._db.transaction() as db:
             db.execute(
                 "UPDATE sync SET rev=?, fingerprint=?, adopted=?, left_cursor=?, right_cursor=?, left_count=?,"
-                " right_count=?, last_full=?, salt=? WHERE id=?",
+                " right_count=?, last_full=?, salt=?, left_tenant=?, right_tenant=?, left_epoch=?, right_epoch=?"
+                " WHERE id=?",
                 (
                     row.rev, row.fingerprint, row.adopted, row.cursors.get("left"), row.cursors.get("right"),
-                    row.counts.get("left"), row.counts.get("right"), row.last_full, row.salt, row.id,
+                    row.counts.get("left"), row.counts.get("right"), row.last_full, row.salt,
+                    row.tenants.get("left"), row.tenants.get("right"), row.epochs.get("left"), row.epochs.get("right"),
+                    row.id,
                 ),
             )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """This is where a good configuration folder is read: what comes out, how it stays the same, and how fast."""
 
 import dataclasses
+import json
 import random
 import shutil
 import time
@@ -15,7 +16,7 @@ from daemon.config import field_file, guard_file, sync_file
 from daemon.config import models as models_module
 from daemon.config.load import Config, check_secrets, load, read_daemon
 from daemon.config.systems import connect_system
-from daemon.core.rules import Limit, Match
+from daemon.core.rules import Canary, Limit, Match
 from tests.config.folders import change, good_folder, problems
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -182,7 +183,28 @@ def test_another_table_or_field_is_another_mapping_and_the_rest_is_not(tmp_path:
     assert translated.fingerprint == before.fingerprint
     assert reshaped.rev != translated.rev
     assert rekeyed.rev == reshaped.rev
-    assert rekeyed.fingerprint != before.fingerprint
+    assert changed_parts(before.fingerprint, rekeyed.fingerprint) == {"match_on"}
+
+
+def changed_parts(before: str, after: str) -> set[str]:
+    old, new = json.loads(before), json.loads(after)
+    assert old.keys() == new.keys() == {"match_on", "direction", "the left side", "the right side"}
+    return {name for name in old if old[name] != new[name]}
+
+
+def test_a_canary_is_no_other_scope_and_everything_is_looked_at_again(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    before = load(folder, env={}).syncs["people"].rules
+    change(folder, "syncs/people.yaml", "entity: contact,", 'entity: contact, canary: {id: "0", fields: {a.b: ok}},')
+    guarded = load(folder, env={}).syncs["people"].rules
+    change(folder, "syncs/people.yaml", "type == 'staff'", "type == 'all'")
+    rescoped = load(folder, env={}).syncs["people"].rules
+
+    assert guarded.right.canary == Canary("0", {"a.b": "ok"})
+    assert guarded.left.canary is None
+    assert guarded.outlook != before.outlook
+    assert changed_parts(before.fingerprint, guarded.fingerprint) == set()
+    assert changed_parts(guarded.fingerprint, rescoped.fingerprint) == {"the right side"}
 
 
 def test_an_unchanged_system_keeps_its_fingerprint(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""This is where a person accepts another system behind an address: what was known of the old one is not believed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from daemon.audit.entries import Entry
+from daemon.engine.alarms import Alarm, known_name
+from daemon.engine.context import Context
+from daemon.engine.recover import abandon
+
+
+def take_over(context: Context, strangers: Sequence[Alarm], reason: str) -> None:
+    """Go on with what the *strangers* say of themselves, as at a first adoption: the next plan waits for approval.
+
+    Of another tenant nothing is known, so all pairs are forgotten. Another epoch is the same tenant at another moment:
+    the pairs stay, and nothing counts as agreed, because what looks like an edit may be the past.
+    """
+    if not strangers:
+        return
+    row = context.row
+    body: dict[str, Any] = {"action": "tenant.taken_over", "actor": context.request.actor, "sync": context.sync.name}
+    told = {
+        stranger.side: {"before": [*known_name(row, stranger.side)], "after": [*stranger.name]}
+        for stranger in strangers
+    }
+    context.audit.append([Entry(body | {"reason": reason, "names": told})])
+    abandon(context, "another system was taken over before its answer came")
+    context.store.journal.tidy(row.id, context.clock(), approvals=True)
+    if any(known_name(row, stranger.side).tenant != stranger.name.tenant for stranger in strangers):
+        context.store.pairs.forget(row.id)
+    else:
+        context.store.pairs.distrust(row.id)
+    context.row = replace(
+        row,
+        adopted=False, cursors={}, counts={}, last_full=0.0, salt="",
+        tenants={**row.tenants, **{stranger.side: stranger.name.tenant for stranger in strangers}},
+        epochs={**row.epochs, **{stranger.side: stranger.name.epoch for stranger in strangers}},
+    )  # fmt: skip
+    context.store.save_sync(context.row)
