@@ -119,6 +119,8 @@ class Writer:
                 columns = [self.shape.source.c[name] for name in self.shape.key]
                 born = connection.execute(insert.returning(*columns, sort_by_parameter_order=True), rows)
                 ids = [self.shape.id(row) for row in born.mappings()]
+            if len(ids) != len(rows):
+                raise Permanent(f"{self.shape.place}: {len(ids)} of {len(rows)} new rows came out")
             savepoint.commit()
         except (Permanent, InvalidRequestError):  # no key came out, or the dialect cannot tell which is whose
             savepoint.rollback()
@@ -132,7 +134,10 @@ class Writer:
         columns = [self.shape.source.c[name] for name in self.shape.key]
         savepoint = connection.begin_nested()
         try:
-            born = connection.execute(sa.insert(self.shape.source).values(row).returning(*columns)).mappings().one()
+            born = connection.execute(sa.insert(self.shape.source).values(row).returning(*columns)).mappings().first()
+            if born is None:  # a trigger or a rule swallowed it
+                savepoint.rollback()
+                return Refused(f"{self.shape.place}: the database took the new row and kept nothing of it; a trigger?")
             done = Done(self.shape.id(born))
             savepoint.commit()
             return done

@@ -117,6 +117,31 @@ class TestPostgresContract(DriverContract):
         return pg_subject
 
 
+SWALLOWING = """
+CREATE OR REPLACE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RETURN CASE WHEN NEW.name = 'bad' THEN NULL ELSE NEW END; END $$
+"""
+
+
+@pytest.mark.parametrize("names", [["good", "bad", "best"], ["bad"]])
+def test_a_row_that_a_trigger_swallows_is_refused_and_its_neighbours_are_born(
+    postgres: Postgres, names: list[str]
+) -> None:
+    execute(
+        postgres, "DROP TABLE IF EXISTS guarded", "CREATE TABLE guarded (id SERIAL PRIMARY KEY, name text)", SWALLOWING,
+        "CREATE TRIGGER swallows BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION swallow()",
+    )  # fmt: skip
+    made = pg_driver(postgres, entities={"guarded": {"table": "guarded", "key": ["id"]}})
+
+    outcomes = list(made.write("guarded", [Write("create", fields={"name": name}) for name in names], fields=["name"]))
+    (page,) = made.read("guarded", fields=["name"])
+    made.close()
+
+    assert [type(outcome) for outcome in outcomes] == [Refused if name == "bad" else Done for name in names]
+    assert "the database took the new row and kept nothing of it" in str(outcomes[names.index("bad")])
+    assert [record.fields["name"] for record in page.records] == [name for name in names if name != "bad"]
+
+
 # Settings
 
 
