@@ -113,13 +113,11 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
             continue
         sight.count += half.key not in sight.present
         sight.present.add(half.key)
-        if half.state == "retired":
-            if half.seen and half.seen == view.seen(record):
-                continue  # it ended, and its record stands where it stood
-            sight.moved[half.key] = record
-        elif not view.in_scope(record):
+        if half.state == "retired" and half.seen and half.seen == view.seen(record):
+            continue  # it ended, and its record stands where it stood
+        if not view.in_scope(record):
             sight.outside[half.key] = record
-        elif half.state == "held" or half.seen != view.seen(record):
+        elif half.state in ("held", "retired") or half.seen != view.seen(record):
             sight.moved[half.key] = record
     sight.circling = sight.circling + 1 if page.records and sight.count == before else 0
     if sight.circling >= CIRCLE:
