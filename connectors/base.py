@@ -136,6 +136,8 @@ class Capabilities:
     writes: frozenset[Op] = frozenset({"create", "update", "delete"})
     identity: bool = False
     """`check` tells tenant or epoch, so that another system behind the same address is noticed."""
+    deactivated: Fields | None = None
+    """What a deactivated record shows, so that a `deactivate` whose answer was lost can be probed."""
 
 
 @dataclass(frozen=True, slots=True)

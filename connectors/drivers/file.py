@@ -78,6 +78,7 @@ class FileDriver:
             empty="" if facts.format == "csv" else "null",
             processing_window=0.0,
             writes=Capabilities().writes | more,
+            deactivated=facts.deactivate,
         )
 
     def check(self, entity: str | None = None) -> Health:

@@ -36,6 +36,7 @@ from connectors.http.records import Wanted
 from connectors.http.requester import Requester
 from connectors.http.select import pick
 from connectors.http.settings import System
+from connectors.http.templates import names_in
 from connectors.http.tls import tls_context
 from connectors.http.verdict import Judge, raise_for
 from connectors.http.writing import Writer
@@ -188,7 +189,15 @@ def capabilities(entity: Entity) -> Capabilities:
         batch=writes.batch.size if writes.batch else 1,
         atomic_batch=writes.batch is not None and writes.batch.atomic,
         writes=frozenset(op for op in _OPS if entity.operation(op) is not None),
+        deactivated=_deactivated(entity),
     )
+
+
+def _deactivated(entity: Entity) -> Fields | None:
+    """What the record shows once it is switched off, where the request says so in plain values."""
+    how = entity.write.deactivate
+    plain = how is not None and isinstance(how.body, Mapping) and not names_in(how.body)
+    return how.body if how is not None and plain else None
 
 
 class _ToldPlainly:

@@ -85,6 +85,7 @@ class LdapDriver:
             processing_window=self._system.receive_timeout,
             writes=Capabilities().writes | more,
             identity=True,
+            deactivated=facts.deactivate,
         )
 
     def check(self, entity: str | None = None) -> Health:

@@ -160,7 +160,8 @@ class MemoryDriver:
             marked = {quote(self._marker[entity])} if entity in self._marker else set()
             found = frozenset(shelf.paths | set(self._find.get(entity, ())) | marked)
             more: set[Op] = {"deactivate"} if entity in self._deactivate else set()
-            return replace(DEFAULT, find=found, writes=DEFAULT.writes | more)
+            off = self._deactivate.get(entity)
+            return replace(DEFAULT, find=found, writes=DEFAULT.writes | more, deactivated=off)
 
     def check(self, entity: str | None = None) -> Health:
         """Always reachable; an unknown entity is named."""

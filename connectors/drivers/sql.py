@@ -81,6 +81,7 @@ class SqlDriver:
             processing_window=self._system.timeout,
             writes=frozenset(writes | more),
             identity=self._system.path is None,  # a copy of a file says the same as the file
+            deactivated=facts.deactivate,
         )
 
     def check(self, entity: str | None = None) -> Health:

@@ -4,16 +4,16 @@
 MUST NOT: send a request whose intent is not durable in both. MUST NOT: repeat a write whose answer was lost.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import replace
+from typing import Any, TypeAlias
 
-from connectors.base import ConnectorError, Done, Lost, NotSent, Outcome, Pending, Refused, Stale, Temporary, Write
+from connectors.base import ConnectorError, Done, Lost, Outcome, Refused, Stale, Temporary, Write
 from daemon.audit.entries import Entry
 from daemon.core.model import Change, Decision, Pair
 from daemon.core.rules import Side
+from daemon.engine.answers import TOGETHER, Progress, held, refused_together, testimony, unsettled
 from daemon.engine.births import given
 from daemon.engine.context import Context
 from daemon.engine.failpoints import reached
@@ -25,23 +25,6 @@ POOL = 4
 """Single writes on their way at once, for systems that take no batches."""
 QUIET = 500
 """Decisions without a write that are remembered in one transaction."""
-_HOUR = 3600.0
-_DAY = 24 * _HOUR
-
-Halt: TypeAlias = Literal["", "postponed", "failed", "stopped"]
-
-
-@dataclass(slots=True)
-class Progress:
-    """What became of the decisions."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    halt: Halt = ""
-    stale: list[Pair] = field(default_factory=list)
-    """Pairs whose record changed between reading and writing."""
-    told: list[tuple[Flight, list[Entry]]] = field(default_factory=list)
-    """Outcomes that the audit log has not heard yet."""
-
 
 _Job: TypeAlias = tuple[Decision, Change, Write]
 
@@ -77,7 +60,7 @@ def _given(context: Context, decisions: Sequence[Decision], progress: Progress) 
             yield given(context, decision)
         except ValueError as fault:
             progress.counts["held"] += 1
-            _keep(context, _held(context, decision, "mapping", {"why": str(fault)}), decision)
+            _keep(context, held(context, decision, "mapping", {"why": str(fault)}), decision)
         except ConnectorError as fault:
             context.say(f"{fault}; nobody can say which name is free")
             progress.halt = "postponed" if isinstance(fault, Temporary) else "failed"
@@ -102,12 +85,13 @@ def _carry_out(context: Context, decisions: Sequence[Decision], progress: Progre
         jobs = list(_jobs(context, decisions, side, done, progress))
         batch = context.views[side].capabilities.batch
         width = batch if batch > 1 else POOL
-        for at in range(0, len(jobs), width):
+        waiting: list[Sequence[_Job]] = [jobs[at : at + width] for at in range(0, len(jobs), width)]
+        while waiting:
             if not progress.halt and context.stop():
                 progress.halt = "stopped"
             if progress.halt:
                 return
-            _fly(context, side, jobs[at : at + width], done, progress)
+            waiting = [*_fly(context, side, waiting[0], done, progress), *waiting[1:]]
 
 
 def _jobs(
@@ -125,7 +109,7 @@ def _jobs(
             yield decision, change, make_write(context, decision, change)
         except ValueError as fault:
             progress.counts["held"] += 1
-            _keep(context, _held(context, decision, "mapping", {"why": str(fault)}), decision)
+            _keep(context, held(context, decision, "mapping", {"why": str(fault)}), decision)
 
 
 _UNSAFE_CREATE = (
@@ -136,7 +120,8 @@ _UNSAFE_CREATE = (
 
 def _fly(
     context: Context, side: Side, jobs: Sequence[_Job], done: dict[int, dict[Side, Done]], progress: Progress
-) -> None:
+) -> list[Sequence[_Job]]:
+    """One flight. Returns the halves of an all-or-nothing batch that failed: each flies again, under new intents."""
     items = [flight_item(context, *job) for job in jobs]
     finished = [flight for flight, _ in progress.told]
     flight = context.store.flights.plan(context.row.id, context.run, items)
@@ -153,8 +138,11 @@ def _fly(
     reached("sent")
     outcomes = _send(context, side, [write for _, _, write in jobs])
     reached("written")
-    _settle(context, flight, jobs, outcomes, done, progress, not_before)
+    again = refused_together(window.atomic_batch, outcomes)
+    _settle(context, flight, jobs, outcomes, done, progress, not_before, again)
     reached("settled")
+    middle = (len(again) + 1) // 2
+    return [[jobs[at] for at in half] for half in (again[:middle], again[middle:]) if half]
 
 
 def _send(context: Context, side: Side, writes: Sequence[Write]) -> list[Outcome]:
@@ -183,22 +171,26 @@ def _settle(
     done: dict[int, dict[Side, Done]],
     progress: Progress,
     not_before: float,
+    again: Sequence[int],
 ) -> None:
     results: list[dict[str, Any] | None] = []
     pairs: list[Pair] = []
     drop: list[int] = []
-    for (decision, change, _), outcome in zip(jobs, outcomes, strict=True):
-        result = _result(context, change, outcome, progress)
+    for at, ((decision, change, _), outcome) in enumerate(zip(jobs, outcomes, strict=True)):
+        if at in again and isinstance(outcome, Refused | Stale):
+            results.append({"result": "not_done", "message": TOGETHER + outcome.message})
+            continue
+        result = testimony(context, change.side, outcome, progress)
         results.append(result)
         if isinstance(outcome, Done):
             done[id(decision)][change.side] = outcome
         halfway = replace(decision, pair=reached_halfway(decision, done[id(decision)], context.views))
         if not isinstance(outcome, Done):
-            pair = _unsettled(context, halfway, outcome, progress, not_before)
+            pair = unsettled(context, halfway, outcome, progress, not_before)
         elif change is decision.changes[-1]:
             pair = settled(decision, done[id(decision)], context.views, context.clock())
         else:
-            pair = _held(context, halfway, "stale", {"why": "its other side is not written yet"})
+            pair = held(context, halfway, "stale", {"why": "its other side is not written yet"})
         if pair:
             pairs.append(pair)
             drop += _absorbed(decision)
@@ -210,54 +202,6 @@ def _settle(
         if result is not None
     ]
     progress.told.append((flight, told))
-
-
-def _result(context: Context, change: Change, outcome: Outcome, progress: Progress) -> dict[str, Any] | None:
-    """What the audit log is told; None while it is unknown."""
-    match outcome:
-        case Done(id=id, version=version):
-            progress.counts["written"] += 1
-            return {"result": "done", "record": id, "version": version}
-        case Refused(message):
-            progress.counts["refused"] += 1
-            return {"result": "refused", "message": message}
-        case Stale(message):
-            return {"result": "stale", "message": message}
-        case NotSent(message, permanent=permanent):
-            progress.halt = "failed" if permanent else progress.halt or "postponed"
-            context.say(f"{context.sync.end(change.side).system}: {message}")
-            return {"result": "not_sent", "message": message}
-        case Lost() | Pending():
-            progress.counts["unknown"] += 1
-            return None
-
-
-def _unsettled(
-    context: Context, decision: Decision, outcome: Outcome, progress: Progress, not_before: float
-) -> Pair | None:
-    """How the pair stands after a write that did not come to its end."""
-    now = context.clock()
-    match outcome:
-        case Refused(message):
-            wait = min(_HOUR * 2**decision.pair.attempts, _DAY)
-            held = _held(context, decision, "refused", {"why": message})
-            return replace(held, line=decision.line, attempts=decision.pair.attempts + 1, next_try=now + wait)
-        case Lost(message):
-            return replace(_held(context, decision, "unknown", {"why": message}), next_try=not_before)
-        case Pending(job):
-            return replace(_held(context, decision, "unknown", {"why": f"job {job}"}), next_try=not_before)
-        case Stale(message):
-            progress.stale.append(decision.pair)
-            return _held(context, decision, "stale", {"why": message})
-        case _:
-            return None
-
-
-def _held(context: Context, decision: Decision, reason: Any, detail: Mapping[str, Any]) -> Pair:
-    """The pair as remembered before, waiting. What was agreed stays what it was."""
-    pair = decision.pair
-    since = pair.since if pair.state == "held" and pair.reason == reason else context.clock()
-    return replace(pair, state="held", reason=reason, detail=detail, since=since)
 
 
 def _remember(context: Context, decisions: Sequence[Decision]) -> None:

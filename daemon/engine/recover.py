@@ -5,16 +5,17 @@ sent     -> may have happened: probed, once the system cannot be working on it a
 settled  -> done, and perhaps not testified: the outcome is written, exactly once
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.base import ConnectorError, Gone, Record
+from connectors.base import ConnectorError, Failed, Gone, Record
+from connectors.paths import quote
 from daemon.audit.entries import Entry
 from daemon.core.model import Half, Pair
-from daemon.core.rules import Side, other
+from daemon.core.rules import SIDES, Side, other
 from daemon.engine.context import Context
-from daemon.engine.settle import carried
+from daemon.engine.settle import carried, free
 from daemon.engine.wires import entry
 from daemon.store.flights import Flight
 
@@ -98,14 +99,40 @@ def _ask(context: Context, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
     pair = context.store.pairs.get([item["pair"]]).get(item["pair"])
     if item["op"] == "create":
         return _ask_create(context, item, pair)
-    (answer,) = context.get(item["side"], [item["id"]]).values()
-    if item["op"] in ("delete", "deactivate"):
+    (answer,) = _get(context, item["side"], item["id"])
+    if item["op"] == "delete":
         happened = isinstance(answer, Gone)
+    elif item["op"] == "deactivate":
+        off = context.views[item["side"]].capabilities.deactivated
+        happened = isinstance(answer, Gone) or (isinstance(answer, Record) and bool(off) and _holds(answer.fields, off))
+        if happened and pair:  # what it shows is no field of ours: nothing else would tell the next plan
+            return _verdict(True, item["id"]), _switched_off(pair, item)
     else:
         happened = isinstance(answer, Record) and _shows(context, item, answer)
         pair = _with_sent(context, item, pair, answer) if pair and isinstance(answer, Record) else pair
     # either way the pair is read and merged anew in this run: what happened shows as equal, what did not is moved again
     return _verdict(happened, item["id"]), _waiting(pair, "stale") if pair else None
+
+
+def _switched_off(pair: Pair, item: Mapping[str, Any]) -> Pair:
+    """The pair as it ends with a `deactivate`."""
+    pair = replace(pair, state="retired", reason=item["ends"], detail={}, next_try=0.0)
+    ended = {side: half if side == item["side"] else free(half) for side in SIDES if (half := pair.half(side))}
+    return replace(pair, left=ended.get("left"), right=ended.get("right")) if item["ends"] == "gone" else pair
+
+
+def _get(context: Context, side: Side, id: str) -> Iterator[Record | Gone | Failed]:
+    """The record with all that can tell whether a write arrived."""
+    view = context.views[side]
+    wanted = [*view.wanted, *(quote(name) for name in view.capabilities.deactivated or ())]
+    return context.drivers[side].get(view.end.entity, [id], fields=list(dict.fromkeys(wanted)))
+
+
+def _holds(shown: Any, wanted: Any) -> bool:
+    """Whether *shown* has everything of *wanted*."""
+    if isinstance(wanted, Mapping) and isinstance(shown, Mapping):
+        return all(_holds(shown.get(name), part) for name, part in wanted.items())
+    return bool(shown == wanted)
 
 
 def _ask_create(context: Context, item: Mapping[str, Any], pair: Pair | None) -> tuple[Mapping[str, Any], Pair | None]:

@@ -11,7 +11,8 @@ from daemon.core.guards import Trip, Verdict, counts, guard
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.alarms import Alarm, alarms, remedy
-from daemon.engine.apply import Progress, apply
+from daemon.engine.answers import Progress
+from daemon.engine.apply import apply
 from daemon.engine.context import Context, start
 from daemon.engine.cursors import next_cursor
 from daemon.engine.failpoints import reached

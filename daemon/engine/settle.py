@@ -74,14 +74,14 @@ def _half(decision: Decision, side: Side, done: Done | None, view: View) -> Half
             return _updated(decision, change, done, item, view)
         case _:
             half = old or _gathered(decision, old, item, view)
-            return _ended(half) if half and change.op == "delete" else half
+            return free(half) if half and change.op == "delete" else half
 
 
 def _gathered(decision: Decision, old: Half | None, item: Item | None, view: View) -> Half | None:
     """Nothing was written here: what was seen when the decision was made is what it was based on."""
     if item is None:
         ended = decision.state == "retired" and decision.look(view.side).presence == "gone"
-        return _ended(old) if old and ended else old
+        return free(old) if old and ended else old
     agreed, sent = _kept(old)
     for name, digest in item.digests.items():
         if name not in decision.held and _told(item, name):
@@ -123,7 +123,7 @@ def _updated(decision: Decision, change: Change, done: Done, before: Item, view:
     return view.half(after, agreed, sent, seen=untouched)
 
 
-def _ended(half: Half) -> Half:
+def free(half: Half) -> Half:
     """Its record is gone: the match keys are free for a newcomer, and should it come back, it is looked at."""
     return replace(half, seen=b"", keys=())
 

@@ -3,11 +3,13 @@
 MUST NOT: keep a payload longer than its write is open. It is the only business data in the store, and encrypted.
 """
 
+import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from daemon.core.model import Pair
+from daemon.errors import StoreError
 from daemon.store.database import Database
 from daemon.store.pairs import Pairs
 from daemon.store.vault import Vault
@@ -45,7 +47,10 @@ class Flights:
         self._pairs = pairs
 
     def plan(self, sync: int, run: str, items: Sequence[Mapping[str, Any]]) -> Flight:
-        """Allocate intent ids and write the plan of some writes down, encrypted."""
+        """Allocate intent ids and write the plan of some writes down, encrypted.
+
+        Raises StoreError for a pair that has a write on its way to that side already.
+        """
         with self._db.transaction() as db:
             (first,) = db.execute("SELECT coalesce(max(value), 0) + 1 FROM meta WHERE name = 'intent'").fetchone()
             db.execute("INSERT OR REPLACE INTO meta VALUES ('intent', ?)", (first + len(items) - 1,))
@@ -59,6 +64,7 @@ class Flights:
                 "INSERT INTO flight (sync, run, first, size, state, payload) VALUES (?, ?, ?, ?, 'planned', ?)",
                 (sync, run, first, len(items), self._vault.seal(items)),
             ).lastrowid
+            _take_off(db, id, items)
         assert id is not None
         return Flight(id, sync, run, first, "planned", items)
 
@@ -94,13 +100,15 @@ class Flights:
         """
         with self._db.transaction() as db:
             self._pairs.write(db, flight.sync, list(pairs), drop=drop)
+            db.execute("DELETE FROM aloft WHERE flight = ?", (flight.id,))
             for intent, item, outcome in zip(flight.intents, flight.items, outcomes, strict=True):
                 if outcome is None:
-                    db.execute(
+                    rest = db.execute(
                         "INSERT INTO flight (sync, run, first, size, state, not_before, payload)"
                         " VALUES (?, ?, ?, 1, 'sent', ?, ?)",
                         (flight.sync, flight.run, intent, not_before, self._vault.seal([item])),
                     )
+                    _take_off(db, rest.lastrowid, [item])
             db.execute(
                 "UPDATE flight SET state = 'settled', outcome = ?, audit_size = ? WHERE id = ?",
                 (self._vault.seal(outcomes), audit_size, flight.id),
@@ -125,3 +133,11 @@ class Flights:
             )
             for r in rows
         ]
+
+
+def _take_off(db: sqlite3.Connection, flight: int | None, items: Sequence[Mapping[str, Any]]) -> None:
+    try:
+        rows = [(item["pair"], item["side"], flight) for item in items]
+        db.executemany("INSERT INTO aloft VALUES (?, ?, ?)", rows)
+    except sqlite3.IntegrityError as fault:
+        raise StoreError(f"a pair would have two writes on their way to one side at once ({fault})") from None

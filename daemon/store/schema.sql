@@ -59,6 +59,12 @@ CREATE TABLE flight (
     payload BLOB NOT NULL,                  -- the writes, encrypted
     outcome BLOB                            -- what became of them, encrypted
 );
+-- Each pair has at most one write on its way to a side: a second one has to wait until the first has come to its end.
+CREATE TABLE aloft (
+    pair INTEGER NOT NULL, side TEXT NOT NULL, flight INTEGER NOT NULL REFERENCES flight (id) ON DELETE CASCADE,
+    PRIMARY KEY (pair, side)
+) WITHOUT ROWID;
+CREATE INDEX aloft_of ON aloft (flight);
 
 -- Names that were generated for new records, and for which of them: none is ever given to another.
 CREATE TABLE given (name BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;

@@ -1,12 +1,14 @@
 """Stories of systems on their bad days: answers lost, writes refused, values rewritten, hands in between."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.base import Write
+from connectors.base import NotSent, Write
+from daemon.core.rules import Cases
 from daemon.engine.report import Report
 from tests.engine import quirks
 from tests.engine.quirks import Quirky
@@ -121,6 +123,13 @@ def test_an_update_that_never_arrived_is_written_again(world: QuirkyWorld) -> No
     assert world.records("right")["R1"]["email"] == "new@corp.example"
     assert outcomes(world)[-2:] == ["not_done", "done"]
     quiet(world)
+
+
+def test_a_problem_names_its_system_once(world: QuirkyWorld) -> None:
+    world.left.edit("person", "L1", {"email": "new@corp.example"})
+    world.crm.fates = [lambda driver, entity, write: NotSent("crm PATCH /person: 429 later")]
+
+    assert world.run().problems == ("crm PATCH /person: 429 later",)
 
 
 def test_a_failed_write_never_loses_the_edit(world: QuirkyWorld) -> None:
@@ -276,6 +285,72 @@ def test_a_delete_whose_answer_is_lost_ends_the_pair(world: QuirkyWorld) -> None
 
     assert report.state == "done"
     assert "R1" not in world.records("right")
+    quiet(world)
+
+
+def test_a_deactivate_whose_answer_is_lost_is_seen_to_have_happened(world: QuirkyWorld) -> None:
+    world.right._deactivate["person"] = {"status": {"active": False}}
+    world.sync = replace(world.sync, cases=Cases(gone_left="deactivate"))
+    world.left.remove("person", "L1")
+    world.crm.fates = [quirks.done_but_lost]
+
+    assert world.run().counts["unknown"] == 1
+    report = world.run()
+
+    assert report.state == "done"
+    assert [write.op for write in world.crm.writes] == ["deactivate"]
+    assert outcomes(world)[-1] == "done"
+    assert world.records("right")["R1"]["status"] == {"active": False}
+    quiet(world)
+    assert len(world.crm.writes) == 1
+
+
+@pytest.mark.parametrize("status", [None, {"active": True}, False])
+def test_a_deactivate_that_never_arrived_is_sent_again(world: QuirkyWorld, status: Any) -> None:
+    world.right._deactivate["person"] = {"status": {"active": False}}
+    world.right.edit("person", "R1", {"status": status})
+    world.sync = replace(world.sync, cases=Cases(gone_left="deactivate"))
+    world.left.remove("person", "L1")
+    world.crm.fates = [quirks.lost]
+
+    world.run()
+    world.run()
+
+    assert [write.op for write in world.crm.writes] == ["deactivate", "deactivate"]
+    assert outcomes(world) == ["not_done", "done"]
+    assert world.records("right")["R1"]["status"] == {"active": False}
+    quiet(world)
+
+
+def test_a_lost_deactivate_of_what_does_not_tell_its_looks_is_sent_again(world: QuirkyWorld) -> None:
+    world.right._deactivate["person"] = {"active": False}
+    world.crm._capabilities = {"deactivated": None}
+    world.sync = replace(world.sync, cases=Cases(gone_left="deactivate"))
+    world.left.remove("person", "L1")
+    world.crm.fates = [quirks.done_but_lost]
+
+    world.run()
+    world.run()
+
+    assert [write.op for write in world.crm.writes] == ["deactivate", "deactivate"]
+    quiet(world)
+
+
+def test_a_record_that_left_the_scope_and_was_deactivated_unheard_stays_its_pairs_own(world: QuirkyWorld) -> None:
+    world.right._deactivate["person"] = {"active": False}
+    left = replace(world.sync.left, scope=lambda fields, at: fields["tag"] != "out", scope_paths=("tag",))
+    world.sync = replace(world.sync, left=left, cases=Cases(out_of_scope_left="deactivate"))
+    world.left.edit("person", "L1", {"tag": "out"})
+    world.crm.fates = [quirks.done_but_lost]
+
+    world.run()
+    assert world.run().state == "done"
+
+    assert [write.op for write in world.crm.writes] == ["deactivate"]
+    assert world.why("L1")["state"] == "retired"
+    assert world.why("L1")["reason"] == "scope"
+    quiet(world)
+    world.left.edit("person", "L1", {"tag": "out", "phone": "still out"})
     quiet(world)
 
 

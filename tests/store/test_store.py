@@ -146,7 +146,7 @@ def test_match_keys_follow_every_change(store: Store, sync: int) -> None:
 
 
 def items(*numbers: int) -> list[Mapping[str, Any]]:
-    return [{"pair": number, "op": "update", "value": f"canary {number}"} for number in numbers]
+    return [{"pair": number, "side": "right", "op": "update", "value": f"canary {number}"} for number in numbers]
 
 
 def test_a_flight_is_planned_sent_settled_and_forgotten(store: Store, sync: int) -> None:
@@ -176,6 +176,24 @@ def test_an_unknown_outcome_stays_open_under_its_own_intent(store: Store, sync: 
     assert [(list(f.intents), f.items, f.state, f.not_before) for f in unknown] == [
         ([2], items(2), "sent", 50.0), ([3], items(3), "sent", 50.0),
     ]  # fmt: skip
+
+
+def test_a_pair_has_one_write_at_a_time_on_its_way_to_a_side(store: Store, sync: int) -> None:
+    flight = store.flights.plan(sync, "r1", items(1, 2))
+    with pytest.raises(StoreError, match="a pair would have two writes on their way to one side at once"):
+        store.flights.plan(sync, "r1", items(3, 2))
+    assert store.flights.last_intent == 2
+    store.flights.plan(sync, "r1", [{"pair": 2, "side": "left", "op": "update"}])
+
+    store.flights.settle(flight, [None, {"result": "done"}], [], 7)
+    store.flights.plan(sync, "r1", items(2))
+    with pytest.raises(StoreError):
+        store.flights.plan(sync, "r1", items(1))
+
+    settled, _, unknown, _ = store.flights.open(sync)
+    store.flights.settle(unknown, [{"result": "done"}], [], 7)
+    store.flights.finish([settled, unknown])
+    assert store.flights.plan(sync, "r1", items(1)).first == 5
 
 
 def test_settling_is_all_or_nothing(store: Store, sync: int) -> None:

@@ -1,0 +1,92 @@
+"""This is where the answer to a write is read: what the audit log hears of it, and how its pair stands after it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from connectors.base import Done, Lost, NotSent, Outcome, Pending, Refused, Stale
+from daemon.audit.entries import Entry
+from daemon.core.model import Decision, Pair
+from daemon.core.rules import Side
+from daemon.engine.context import Context
+from daemon.store.flights import Flight
+
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+
+Halt: TypeAlias = Literal["", "postponed", "failed", "stopped"]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What became of the decisions."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    halt: Halt = ""
+    stale: list[Pair] = field(default_factory=list)
+    """Pairs whose record changed between reading and writing."""
+    told: list[tuple[Flight, list[Entry]]] = field(default_factory=list)
+    """Outcomes that the audit log has not heard yet."""
+
+
+def testimony(context: Context, side: Side, outcome: Outcome, progress: Progress) -> dict[str, Any] | None:
+    """What the audit log is told; None while it is unknown."""
+    match outcome:
+        case Done(id=id, version=version):
+            progress.counts["written"] += 1
+            return {"result": "done", "record": id, "version": version}
+        case Refused(message):
+            progress.counts["refused"] += 1
+            return {"result": "refused", "message": message}
+        case Stale(message):
+            return {"result": "stale", "message": message}
+        case NotSent(message, permanent=permanent):
+            progress.halt = "failed" if permanent else progress.halt or "postponed"
+            system = context.sync.end(side).system
+            context.say(message if message.startswith(system) else f"{system}: {message}")
+            return {"result": "not_sent", "message": message}
+        case Lost() | Pending():
+            progress.counts["unknown"] += 1
+            return None
+
+
+TOGETHER = "its batch was refused as a whole, it may not be at fault: "
+"""Before the system's words, in the outcome of a write that is sent once more in a smaller batch."""
+
+
+def refused_together(atomic: bool, outcomes: Sequence[Outcome]) -> list[int]:
+    """Which writes of a flight failed because one of them did, as all-or-nothing systems have it.
+
+    Of such a batch nothing happened. A lost answer tells nothing of the kind, and is never sent again.
+    """
+    failed = [at for at, outcome in enumerate(outcomes) if isinstance(outcome, Refused | Stale)]
+    return failed if atomic and len(failed) > 1 else []
+
+
+def unsettled(
+    context: Context, decision: Decision, outcome: Outcome, progress: Progress, not_before: float
+) -> Pair | None:
+    """How the pair stands after a write that did not come to its end."""
+    now = context.clock()
+    match outcome:
+        case Refused(message):
+            wait = min(_HOUR * 2**decision.pair.attempts, _DAY)
+            pair = held(context, decision, "refused", {"why": message})
+            return replace(pair, line=decision.line, attempts=decision.pair.attempts + 1, next_try=now + wait)
+        case Lost(message):
+            return replace(held(context, decision, "unknown", {"why": message}), next_try=not_before)
+        case Pending(job):
+            return replace(held(context, decision, "unknown", {"why": f"job {job}"}), next_try=not_before)
+        case Stale(message):
+            progress.stale.append(decision.pair)
+            return held(context, decision, "stale", {"why": message})
+        case _:
+            return None
+
+
+def held(context: Context, decision: Decision, reason: Any, detail: Mapping[str, Any]) -> Pair:
+    """The pair as remembered before, waiting. What was agreed stays what it was."""
+    pair = decision.pair
+    since = pair.since if pair.state == "held" and pair.reason == reason else context.clock()
+    return replace(pair, state="held", reason=reason, detail=detail, since=since)
