@@ -176,7 +176,7 @@ def test_two_syncs_at_once_never_write_over_each_others_pairs(tmp_path: Path) ->
 
 
 def test_a_pair_key_in_flight_is_not_given_again_after_a_restart(world: TwoQuirks) -> None:
-    flight = world.store.flights.plan(world.store.sync("people").id, "r", [{"pair": 900, "op": "create"}])
+    flight = world.store.flights.plan(world.store.sync("people").id, "r", [{"pair": 900, "side": "right"}])
     world.close()
     world.open()
 
