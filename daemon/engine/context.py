@@ -31,6 +31,8 @@ class Context:
     notcher: Notcher
     views: Mapping[Side, View]
     problems: list[str] = field(default_factory=list)
+    deferred: bool = False
+    """Something was left undecided and unremembered, so no cursor may move past it."""
 
     def get(self, side: Side, ids: Sequence[str]) -> dict[str, Record | Gone | Failed]:
         """The records with these ids as *side* shows them now."""

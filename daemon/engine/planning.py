@@ -26,7 +26,7 @@ def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[i
         waiting[side] |= newcomers
     heirs = {side: _by_match_key(waiting[side].values()) for side in SIDES}
     decisions = [_unless_recreated(d, heirs) for d in _whole_pairs(context, whole, looks)]
-    return [*decisions, *_vanished(alone, looks), *_loners(context, waiting)]
+    return [*decisions, *_vanished(alone, looks), *_loners(context, waiting, busy)]
 
 
 def again(context: Context, pairs: Sequence[Pair]) -> list[Decision]:
@@ -174,9 +174,11 @@ def _fill(context: Context, pairs: Mapping[int, Pair], looks: Mapping[int, dict[
             looks[key][side] = _as_look(context, side, answers[id])
 
 
-def _loners(context: Context, waiting: dict[Side, dict[int, tuple[Pair, Item]]]) -> Iterator[Decision]:
+def _loners(
+    context: Context, waiting: dict[Side, dict[int, tuple[Pair, Item]]], busy: Collection[int]
+) -> Iterator[Decision]:
     """Records without a partner: newcomers, and those that were held or left alone before."""
-    taken = _taken(context, waiting)
+    taken = _taken(context, waiting, busy)
     candidates = {s: [Candidate(k, item.keys) for k, (_, item) in waiting[s].items()] + taken[s] for s in SIDES}
     found = match(context.sync.match_on, candidates["left"], candidates["right"])
     yield from _matched(context, waiting, found)
@@ -231,7 +233,9 @@ def _newcomers(context: Context, sights: Mapping[Side, Sight]) -> dict[Side, dic
     return found
 
 
-def _taken(context: Context, waiting: Mapping[Side, dict[int, tuple[Pair, Item]]]) -> dict[Side, list[Candidate]]:
+def _taken(
+    context: Context, waiting: Mapping[Side, dict[int, tuple[Pair, Item]]], busy: Collection[int]
+) -> dict[Side, list[Candidate]]:
     """Pairs that hold a match key of somebody waiting and stand in the way. Those without a partner wait with them."""
     found: dict[Side, list[Candidate]] = {"left": [], "right": []}
     if not context.store.pairs.count(context.row.id):
@@ -242,9 +246,21 @@ def _taken(context: Context, waiting: Mapping[Side, dict[int, tuple[Pair, Item]]
         pairs = context.store.pairs.get(holders - set(waiting[side]))
         whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
         found[side] = [Candidate(k, half.keys, taken=True) for k, p in whole.items() if (half := p.half(side))]
-        lonely = {key: pair for key, pair in pairs.items() if key not in whole}
+        lonely = {key: pair for key, pair in pairs.items() if key not in whole and key not in busy}
         waiting[side].update(_singles(context, lonely, {key: {} for key in lonely})[side])
+        _leave_to_probing(context, waiting, [pair for key, pair in pairs.items() if key in busy])
     return found
+
+
+def _leave_to_probing(
+    context: Context, waiting: Mapping[Side, dict[int, tuple[Pair, Item]]], unknown: Iterable[Pair]
+) -> None:
+    """Who carries the match key of a create whose answer is lost may be what it made: the probe tells, no match."""
+    keys = {key for pair in unknown for half in (pair.left, pair.right) if half for key in half.keys if key}
+    for side in SIDES:
+        for key in [key for key, (_, item) in waiting[side].items() if keys & set(item.keys)]:
+            del waiting[side][key]
+            context.deferred = True
 
 
 def _matched(

@@ -206,7 +206,7 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
     if adopting(context) and verdict.held:
         return  # nothing was adopted: next time everything is looked at again
     row = replace(row, adopted=True, fingerprint=context.sync.fingerprint, rev=context.sync.rev)
-    if not (progress.halt or verdict.held or context.request.only):
+    if not (progress.halt or verdict.held or context.deferred or context.request.only):
         cursors = {side: _cursor(context, side, sight) for side, sight in sights.items()}
         counts = {side: sight.count if sight.complete else row.counts.get(side) for side, sight in sights.items()}
         full = all(sight.full for sight in sights.values())

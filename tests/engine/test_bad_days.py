@@ -90,6 +90,23 @@ def test_a_lost_create_is_not_probed_while_the_server_may_still_work(world: Quir
     assert len(world.crm.writes) == 2
 
 
+def test_what_a_lost_create_made_is_not_matched_before_the_probe_tells(world: QuirkyWorld) -> None:
+    world.crm._capabilities = {"processing_window": 300.0}
+    world.left.put("person", person(7), "L7")
+    world.crm.fates = [quirks.done_but_lost]
+    world.run()
+    world.left.put("person", person(8, email="p7@corp.example"), "L8")
+
+    assert world.run().state == "held"
+    (told,) = world.held()
+
+    assert (told["left"], told["right"], told["reason"]) == ("L7", None, "unknown")
+    world.now += 300
+    world.run()
+    assert world.why("L7")["right"] == "person-1"
+    assert len([1 for fields in world.records("right").values() if fields["number"] == "7"]) == 1
+
+
 def test_a_create_that_can_never_be_found_again_is_not_tried(world: QuirkyWorld) -> None:
     world.crm._capabilities = {"find": frozenset()}
     world.left.put("person", person(7), "L7")
