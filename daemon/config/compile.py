@@ -10,6 +10,7 @@ from connectors.paths import Path, PathError, parse, patch
 from connectors.yamlfile import Document, Loc, Problem, YamlError, did_you_mean
 from daemon.config.field_file import FieldConfig, LookupConfig, PlaceConfig
 from daemon.config.guard_file import CasesConfig
+from daemon.config.ref import compile_ref
 from daemon.config.sync_file import EndConfig, SyncConfig
 from daemon.config.tables import Table, TableError
 from daemon.core.births import compile_birth
@@ -21,19 +22,27 @@ _JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _OWNERS: Mapping[str, Side | None] = {"both": None, "left_to_right": "left", "right_to_left": "right"}
 
 
-def compile_sync(config: SyncConfig, document: Document, tables: Mapping[str, Table | None]) -> Sync:
+def compile_sync(
+    config: SyncConfig, document: Document, tables: Mapping[str, Table | None], syncs: Mapping[str, SyncConfig | None]
+) -> Sync:
     """The rules of *config*. Raises YamlError with every fault of its mapping, each at its place in *document*.
 
-    A table that is None has faults of its own.
+    A table or another sync that is None has faults of its own.
     """
-    return _Compiler(config, document, tables).sync()
+    return _Compiler(config, document, tables, syncs).sync()
 
 
 class _Compiler:
     """One sync on its way, and the problems met so far."""
 
-    def __init__(self, config: SyncConfig, document: Document, tables: Mapping[str, Table | None]) -> None:
-        self.config, self.document, self.tables = config, document, tables
+    def __init__(
+        self,
+        config: SyncConfig,
+        document: Document,
+        tables: Mapping[str, Table | None],
+        syncs: Mapping[str, SyncConfig | None],
+    ) -> None:
+        self.config, self.document, self.tables, self.syncs = config, document, tables, syncs
         self.owner = _OWNERS[config.direction]
         self.problems: list[Problem] = []
 
@@ -62,7 +71,9 @@ class _Compiler:
             allow_duplicate_creates=config.allow_duplicate_creates,
             calendar=any(asked.calendar for asked in (when, *scopes.values()) if asked),
             rev=_digest({name: _without_opinions(line) for name, line in lines.items()}),
-            outlook=_digest(self.born(), config.cases, config.create, config.left, config.right, self.tables_used()),
+            outlook=_digest(
+                self.born(), config.cases, config.create, config.left, config.right, self.tables_used(), self.missing()
+            ),
             fingerprint=_fingerprint(config),
         )
         if self.problems:
@@ -93,6 +104,7 @@ class _Compiler:
                 once=line.once,
                 hold=line.hold,
                 audit=line.audit or "value",
+                ref=compile_ref(line, (*way, "ref"), config=self.config, document=self.document, syncs=self.syncs),
             )
         except MappingError as fault:
             self.problem((*way, fault.part), "mapping", str(fault), fault.help)
@@ -216,6 +228,10 @@ class _Compiler:
         used = sorted({line.lookup.table for line in self.config.fields.values() if line.lookup})
         return [table.digest for name in used if (table := self.tables.get(name))]
 
+    def missing(self) -> dict[str, str]:
+        """What the references do that have no partner."""
+        return {name: line.missing for name, line in self.config.fields.items() if line.ref}
+
     def problem(self, way: Loc, code: str, message: str, help: str | None = None, *, key: bool = False) -> None:
         """Remembers a fault at *way*."""
         self.problems.append(self.document.problem(way, code, message, help, key))
@@ -293,7 +309,7 @@ def _fingerprint(config: SyncConfig) -> str:
 
 def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:
     """What a field means, without what only decides between two meanings or tells about them."""
-    return line.model_dump(exclude={"wins", "first", "hold", "audit", "secret"}, exclude_defaults=True)
+    return line.model_dump(exclude={"wins", "first", "hold", "audit", "secret", "missing"}, exclude_defaults=True)
 
 
 def _digest(*parts: Any) -> str:

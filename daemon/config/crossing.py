@@ -46,6 +46,12 @@ def end_problems(
             text = f"the system '{end.system}' ({system.file}) has no entity '{end.entity}'"
             help = did_you_mean(end.entity, system.entities) or f"it has {', '.join(system.entities) or 'none'}"
             yield document.problem((side, "entity"), "unknown-entity", text, help)
+    for name, line in config.fields.items():
+        asked = systems.get(line.ref.system) if line.ref and line.ref.system else None
+        if line.ref and asked and line.ref.entity not in asked.entities:
+            text = f"the system '{line.ref.system}' ({asked.file}) has no entity '{line.ref.entity}'"
+            near = did_you_mean(str(line.ref.entity), asked.entities)
+            yield document.problem(("fields", name, "ref", "entity"), "unknown-entity", text, near)
     if (config.left.system, config.left.entity) == (config.right.system, config.right.entity):
         yield document.problem(("right",), "contradiction", "both sides are the same entity of the same system")
 

@@ -93,6 +93,60 @@ class GenerateConfig(Facts):
         return self
 
 
+def _ref(value: Any) -> Any:
+    return {"sync": value} if isinstance(value, str) else value
+
+
+def _named(value: Any) -> Any:
+    return {"right": value} if isinstance(value, str) else value
+
+
+class NamedByConfig(Facts):
+    """By which path of a record each side refers to it. Default: by its id."""
+
+    left: str | None = Field(default=None, min_length=1)
+    """On the left."""
+    right: str | None = Field(default=None, min_length=1)
+    """On the right."""
+
+
+class RefConfig(Facts):
+    """Whom the value refers to: a record that another sync pairs, or one that a system is asked for."""
+
+    sync: str | None = None
+    """The sync whose pairs know the record on both sides; the sync itself, too. The value is the record's id."""
+    take: Annotated[NamedByConfig, BeforeValidator(_named)] | None = None
+    """With `sync`: where a side refers by another path than the id, such as `distinguishedName` on the right, or
+    `{left: number}`. A record is asked for it once in a run."""
+    system: str | None = None
+    """Instead of `sync`: the system of one side, which is asked for the record. Across, the value is what its records
+    show at `by`; here it is their id."""
+    entity: str | None = None
+    """With `system`: the entity of those records."""
+    by: str | None = Field(default=None, min_length=1)
+    """With `system`: the path that they are looked up by. One that several records share holds the field."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> "RefConfig":
+        if self.sync is None and self.system is None:
+            contradiction("sync", "a reference leads to a `sync` or to a `system`", "write `ref: {sync: NAME}`")
+        apart = ("take",) if self.system else ("entity", "by")
+        for key in ("sync", *apart) if self.system else apart:
+            if getattr(self, key) is not None:
+                text = f"'{key}' belongs to a reference to a {'sync' if self.system else 'system'}"
+                contradiction(key, text, "leave it out", key=True)
+        for key in ("entity", "by"):
+            if self.system and getattr(self, key) is None:
+                contradiction("system", f"a look-up in a system needs `{key}`", "write {system:, entity:, by:}")
+        return self
+
+
+def _missing(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError("bad-value", "this is YAML's null", {"help": 'write "null" in quotes'})
+    return value
+
+
 def _region(value: str) -> str:
     if not _REGION.match(value):
         text = f"'{value}' is not a country's code of two capital letters"
@@ -142,10 +196,12 @@ class FieldConfig(Facts):
     value: str | None = Field(default=None, min_length=1)
     """An expression over the shared fields, and the generated ones above, that makes the value at birth, on the one
     side that the field has. Needs `once: true`."""
-    ref: NotYet = None
-    """A reference to a pair of a sync."""
-    missing: NotYet = None
-    """What a reference without a pair gives."""
+    ref: Annotated[RefConfig, BeforeValidator(_ref)] | None = None
+    """The value refers to a record; each side has its own name for it. `ref: people` is short for
+    `ref: {sync: people}`."""
+    missing: Annotated[Literal["hold", "null", "skip"], BeforeValidator(_missing)] = "hold"
+    """What a reference to a record without a partner gives. `hold`: the field waits and the others flow; `"null"`:
+    empty for now; `skip`: left alone. Each is made good once the partner exists."""
     merge: NotYet = None
     """Lists compared by members."""
     order: NotYet = None
@@ -163,6 +219,15 @@ class FieldConfig(Facts):
             self._agree_as_birth()
         if self.region and self.type != "phone":
             contradiction("region", "'region' belongs to `type: phone`", key=True)
+        if self.ref is None and "missing" in self.model_fields_set:
+            contradiction("missing", "'missing' belongs to `ref`", "leave it out", key=True)
+        for key in ("values", "lookup", "normalise", "region"):
+            if self.ref and getattr(self, key):
+                contradiction(
+                    key, f"a reference has no '{key}': its value is a record's name", "leave it out", key=True
+                )
+        if self.ref and self.type not in (None, "string", "integer"):
+            contradiction("type", f"a reference is no {self.type}", "leave `type` out, or write integer")
         if self.owner and self.wins != "ask":
             contradiction(
                 "wins", f"nothing clashes where {self.owner} owns the field", "leave out `owner` or `wins`", key=True

@@ -151,16 +151,16 @@ class _Loader:
         """The syncs by name. Each is read as far as possible, so that all its faults are told."""
         plans: dict[str, SyncPlan] = {}
         written: list[tuple[Document, Sync]] = []
-        for name, document in self.documents("syncs")[0].items():
-            try:
-                config = check(document, SyncConfig)
-            except YamlError as error:
-                self.problems += error.problems
+        documents, unread = self.documents("syncs")
+        configs = {name: self.sync_config(name, document) for name, document in documents.items()}
+        beside = {**dict.fromkeys(unread), **configs}
+        for name, config in configs.items():
+            if config is None:
                 continue
-            self.check_name(document, name)
+            document = documents[name]
             self.problems += end_problems(document, config, systems, broken)
             try:
-                rules = compile_sync(config, document, tables)
+                rules = compile_sync(config, document, tables, beside)
                 written.append((document, rules))
             except YamlError as error:
                 self.problems += error.problems
@@ -173,6 +173,16 @@ class _Loader:
                 self.problems += error.problems
         self.problems += double_writers(written)
         return plans
+
+    def sync_config(self, name: str, document: Document) -> SyncConfig | None:
+        """One sync as it is written, or None after a fault."""
+        try:
+            config = check(document, SyncConfig)
+        except YamlError as error:
+            self.problems += error.problems
+            return None
+        self.check_name(document, name)
+        return config
 
     def documents(self, folder: str) -> tuple[dict[str, Document], set[str]]:
         """The YAML files of one folder by stem, and the stems of those that are not YAML."""

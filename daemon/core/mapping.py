@@ -14,7 +14,7 @@ from connectors.base import Fields
 from connectors.paths import ABSENT, PathError, parse, reader
 from daemon.core.expressions import Expression, ExpressionError
 from daemon.core.functions import to_ascii
-from daemon.core.rules import SIDES, Lens, Rule, Side, Winner, other
+from daemon.core.rules import SIDES, Lens, Ref, Rule, Side, Winner, other
 from daemon.core.types import PLAIN, TYPES, Form, empty, form_fault, typed, writer
 
 Step: TypeAlias = Callable[[Any], Any]
@@ -82,6 +82,7 @@ def compile_rule(
     audit: Literal["value", "digest", "none"] = "value",
     secret: bool = False,
     birth: bool = False,
+    ref: Ref | None = None,
 ) -> Rule:
     """The rule of one shared field. Raises MappingError for what cannot be read, or not inverted where it must be.
 
@@ -103,6 +104,8 @@ def compile_rule(
             lenses[side] = _lens(side, place, plain, written)
     if lookup and not lookup.by and lenses["left"]:
         lenses["left"] = replace(lenses["left"], volatile="tables")
+    if ref:
+        lenses = {side: _reference_lens(side, place, number=type == "integer") for side, place in places.items()}
     if lookup and lookup.by:
         lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, lenses[_owner_of_lookup(owner)])
     if not birth:
@@ -119,6 +122,7 @@ def compile_rule(
         shape=_shape(normalise, typed(type).same if type else _same),
         audit=audit,
         secret=secret,
+        ref=ref,
     )
 
 
@@ -187,6 +191,26 @@ def _lookup_lens(lookup: Lookup, shown: Lens | None) -> Lens:
         return _look_up(lookup, tuple(_as_text(key(record)) for key in keys))
 
     return Lens(f"{lookup.table}[{', '.join(lookup.by)}]", read, keys, lookup.by, volatile="tables")
+
+
+def _reference_lens(side: Side, place: Place | None, *, number: bool) -> Lens | None:
+    """A lens that shows by what name a side refers to a record: always a text, as ids are."""
+    lens = _lens(side, place, _named, _numbered if number else _same)
+    return replace(lens, volatile="refs") if lens else None
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_named(member) for member in value]
+    if isinstance(value, Mapping):
+        raise ValueError("an object is no reference; name the place of the id in it")
+    return _as_text(value)
+
+
+def _numbered(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_numbered(member) for member in value]
+    return value if empty(value) else typed("integer").parse(value)
 
 
 def _translation(values: Mapping[str, Any] | None, lookup: Lookup | None) -> tuple[Step, Step | None]:

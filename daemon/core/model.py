@@ -12,12 +12,27 @@ State: TypeAlias = Literal["active", "single", "held", "retired"]
 
 Reason: TypeAlias = Literal[
     "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale", "unreachable",
-    "gone", "scope", "merged", "ignored",
+    "gone", "scope", "merged", "ignored", "reference",
 ]  # fmt: skip
 """Why a pair is held, single or retired."""
 
 Presence: TypeAlias = Literal["here", "gone", "outside", "unknown"]
 """outside: the record exists, and its scope says that it does not take part. unknown: not looked at."""
+
+
+class Target(NamedTuple):
+    """A record that a reference names: the sync that pairs it, the side that it stands on, its id there."""
+
+    sync: str
+    """Empty: only asking again tells whether it is there."""
+    side: Side
+    id: str
+
+
+class Coming(str):
+    """Stands in a plan for the name of a record that this very run creates. It is never written."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,8 @@ class Pair:
     attempts: int = 0
     line: bytes = b""
     """Digest of the change that was refused, so that it is not sent again unchanged."""
+    awaits: tuple[Target, ...] = ()
+    """What its fields refer to and what had no partner yet. The pair is looked at again once it has."""
 
     def half(self, side: Side) -> Half | None:
         """What is remembered of *side*."""
@@ -71,6 +88,8 @@ class Item:
     seen: bytes = b""
     keys: tuple[bytes | None, ...] = ()
     """One digest per alternative of match_on; None where a value is empty."""
+    awaits: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
+    """Fields that refer to records without a partner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,8 @@ class Decision:
     """The pair is not in the store yet."""
     absorbs: int = 0
     """The pair that one of the records had for itself, and that goes away; 0 for none."""
+    rank: int = 0
+    """Above 0: it refers to records that the same run creates. It comes after those of a lower rank."""
     line: bytes = b""
     """Digest of exactly this: sides, records, operations, fields, values before and after."""
 

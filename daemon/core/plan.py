@@ -54,10 +54,18 @@ def decide_single(sync: Sync, pair: Pair, side: Side, item: Item, line: Line, *,
     if case == "hold":
         return replace(base, state="held", reason="case", detail={"why": f"cases.new_{side}: hold"})
     if faults := {name: f"{side}: {fault}" for name, fault in item.faults.items()}:
-        return replace(base, state="held", reason="mapping", detail={"fields": faults})
+        if not _only_waits(sync, item):
+            reason: Reason = "reference" if faults.keys() <= item.awaits.keys() else "mapping"
+            return replace(base, state="held", reason=reason, detail={"fields": faults})
+        base = replace(base, held=faults, state="held", reason="reference", detail={"fields": faults})
     moves = tuple(_birth_moves(sync, side, item))
     why = f"new on {side}, cases.new_{side}: create"
     return _signed(replace(base, changes=(Change(other(side), "create", moves, why),)), line)
+
+
+def _only_waits(sync: Sync, item: Item) -> bool:
+    """Whether a record may be born without the fields that refer to nobody yet."""
+    return all(name in item.awaits and sync.rule(name).hold == "field" for name in item.faults)
 
 
 def _merged(base: Decision, merged: Merged) -> Decision:
@@ -65,12 +73,20 @@ def _merged(base: Decision, merged: Merged) -> Decision:
     changes = tuple(Change(side, "update", moves[side]) for side in ("right", "left") if moves[side])
     if merged.held:
         causes = [why for why in merged.held.values() if WHOLE not in why]
-        conflict = all("changed on both" in why or "first contact" in why for why in causes)
-        reason: Reason = "conflict" if conflict else "mapping"
+        clashes = [why for why in causes if "changed on both" in why or "first contact" in why]
+        waits: Reason = "reference" if not clashes and _refers_in_vain(base) else "mapping"
+        reason: Reason = "conflict" if len(clashes) == len(causes) else waits
         return replace(
             base, changes=changes, held=merged.held, state="held", reason=reason, detail={"fields": dict(merged.held)}
         )
     return replace(base, changes=changes)
+
+
+def _refers_in_vain(base: Decision) -> bool:
+    """Whether all that cannot be read is a reference to somebody who has no partner yet."""
+    items = [item for item in (base.left.item, base.right.item) if item]
+    faulty = [(item, name) for item in items for name in item.faults]
+    return bool(faulty) and all(name in item.awaits for item, name in faulty)
 
 
 def _gone_case(sync: Sync, base: Decision, gone: Side) -> Case:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from connectors.base import Fields
 from connectors.paths import Path
@@ -11,6 +11,8 @@ from connectors.paths import Path
 Side: TypeAlias = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
 Winner: TypeAlias = Literal["left", "right", "ask"]
+Missing: TypeAlias = Literal["hold", "null", "skip"]
+"""What a reference without a partner gives: the field waits, is empty for now, or is left alone."""
 Case: TypeAlias = Literal["create", "hold", "ignore", "delete", "deactivate", "retire"]
 
 Read: TypeAlias = Callable[[Fields, datetime], Any]
@@ -37,8 +39,34 @@ class Lens:
     """Where it is written; None: read-only on this side."""
     write: Callable[[Any], Any] | None = None
     """From the shared value to what the system stores. Raises ValueError with the reason."""
-    volatile: Literal["", "calendar", "tables"] = ""
+    volatile: Literal["", "calendar", "tables", "refs"] = ""
     """What may change the value while the inputs stay."""
+
+
+class Naming(NamedTuple):
+    """A field of an entity by which records are named, where that is not their id."""
+
+    entity: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """What a field's value names: a record that a sync pairs, or one that a system is asked for."""
+
+    sync: str = ""
+    """The sync whose pairs are the two names of one thing; empty where a system is asked."""
+    named: Mapping[Side, Naming] = field(default_factory=dict)
+    """The sides that name a record by another field than its id."""
+    ask: Side = "right"
+    """The side whose system is asked. There records are named by id, and across by what stands at `by`."""
+    by: Naming | None = None
+    missing: Missing = "hold"
+
+    @property
+    def where(self) -> str:
+        """Where a partner is looked for, in a person's words."""
+        return f"{self.by.entity}.{self.by.path}" if self.by else self.sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +86,8 @@ class Rule:
     audit: Literal["value", "digest", "none"] = "value"
     secret: bool = False
     """Written once and shown nowhere; no digest of it is kept."""
+    ref: Ref | None = None
+    """The value names a record. It is compared by the name that the right side has for it."""
 
     def lens(self, side: Side) -> Lens | None:
         """How *side* shows this field, if it does."""

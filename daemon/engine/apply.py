@@ -7,6 +7,7 @@ MUST NOT: send a request whose intent is not durable in both. MUST NOT: repeat a
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, TypeAlias
 
 from connectors.base import ConnectorError, Done, Lost, Outcome, Refused, Stale, Temporary, Write
@@ -14,6 +15,7 @@ from daemon.audit.entries import Entry
 from daemon.core.model import Change, Decision, Pair
 from daemon.core.rules import Side
 from daemon.engine.answers import TOGETHER, Progress, held, refused_together, testimony, unsettled
+from daemon.engine.arrivals import bound
 from daemon.engine.births import given
 from daemon.engine.context import Context
 from daemon.engine.failpoints import reached
@@ -35,11 +37,12 @@ def apply(context: Context, decisions: Sequence[Decision]) -> Progress:
     quiet = [decision for decision in decisions if not decision.changes]
     for at in range(0, len(quiet), QUIET):
         _remember(context, quiet[at : at + QUIET])
-    writing = sorted((d for d in decisions if d.changes), key=_release_before_claim)
+    writing = sorted((d for d in decisions if d.changes), key=_order)
     for chunk in _chunks(context, writing):
         if progress.halt:
             break
-        _carry_out(context, list(_given(context, chunk, progress)), progress)
+        known = _known(context, chunk, progress)
+        _carry_out(context, list(_given(context, known, progress)), progress)
     tell(context, progress)
     return progress
 
@@ -62,20 +65,43 @@ def _given(context: Context, decisions: Sequence[Decision], progress: Progress) 
             progress.counts["held"] += 1
             _keep(context, held(context, decision, "mapping", {"why": str(fault)}), decision)
         except ConnectorError as fault:
-            context.say(f"{fault}; nobody can say which name is free")
-            progress.halt = "postponed" if isinstance(fault, Temporary) else "failed"
+            _halt(context, progress, fault, "nobody can say which name is free")
             return
 
 
-def _release_before_claim(decision: Decision) -> int:
-    """Updates first, then deletes, then creates: a unique value is given up before somebody takes it."""
-    return {"update": 0, "delete": 1, "deactivate": 1}.get(decision.kind, 2)
+def _order(decision: Decision) -> tuple[int, int]:
+    """Updates first, then deletes, then creates: a unique value is given up before somebody takes it.
+
+    What refers to records that are created comes after them.
+    """
+    kind = {"update": 0, "delete": 1, "deactivate": 1}.get(decision.kind, 2)
+    return (2 if decision.rank else kind), decision.rank
 
 
 def _chunks(context: Context, decisions: Sequence[Decision]) -> Iterator[Sequence[Decision]]:
     size = max(POOL, *(context.views[side].capabilities.batch for side in ("left", "right")))
-    for at in range(0, len(decisions), size):
-        yield decisions[at : at + size]
+    for _, ranked in groupby(decisions, key=lambda decision: decision.rank):
+        members = list(ranked)
+        for at in range(0, len(members), size):
+            yield members[at : at + size]
+
+
+def _known(context: Context, decisions: Sequence[Decision], progress: Progress) -> Sequence[Decision]:
+    """Those with something to write, now that the records that they refer to are there."""
+    if not decisions[0].rank:
+        return decisions
+    try:
+        known = bound(context, decisions)
+    except ConnectorError as fault:
+        _halt(context, progress, fault, "nobody can say by what name a record is referred to")
+        return ()
+    _remember(context, [decision for decision in known if not decision.changes])
+    return [decision for decision in known if decision.changes]
+
+
+def _halt(context: Context, progress: Progress, fault: ConnectorError, what: str) -> None:
+    context.say(f"{fault}; {what}")
+    progress.halt = "postponed" if isinstance(fault, Temporary) else "failed"
 
 
 def _carry_out(context: Context, decisions: Sequence[Decision], progress: Progress) -> None:

@@ -8,6 +8,7 @@ from connectors.base import Driver, Failed, Gone, Record
 from daemon.audit.log import AuditLog
 from daemon.core.digests import Notcher
 from daemon.core.rules import SIDES, Side, Sync
+from daemon.engine.references import References
 from daemon.engine.report import Request
 from daemon.engine.view import View
 from daemon.store.store import Store, SyncRow
@@ -30,6 +31,7 @@ class Context:
     salt: str
     notcher: Notcher
     views: Mapping[Side, View]
+    references: References
     problems: list[str] = field(default_factory=list)
     deferred: bool = False
     """Something was left undecided and unremembered, so no cursor may move past it."""
@@ -63,10 +65,11 @@ def start(
     at = datetime.fromtimestamp(clock(), UTC)
     salt = _salt(sync, at)
     notcher = Notcher(store.vault.notch_key, sync.name, salt=salt)
-    views = {s: View(sync, s, notcher, drivers[s].describe(sync.end(s).entity), at) for s in SIDES}
+    references = References(sync, store, drivers)
+    views = {s: View(sync, s, notcher, drivers[s].describe(sync.end(s).entity), at, references) for s in SIDES}
     row = store.sync(sync.name)
     return Context(
-        sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views
+        sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views, references
     )  # fmt: skip
 
 

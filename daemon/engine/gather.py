@@ -104,6 +104,7 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
         sight.cursor = page.cursor
     sight.server_time = sight.server_time or page.server_time
     known = store.pairs.known(sync, view.side, [record.id for record in page.records])
+    view.expect(page.records)
     for record in page.records:
         half = known.get(record.id)
         if half is None:

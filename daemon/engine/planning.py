@@ -8,6 +8,7 @@ from daemon.core.match import Candidate, Matches, match
 from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
 from daemon.core.plan import decide_pair, decide_single
 from daemon.core.rules import SIDES, Side, other
+from daemon.engine.arrivals import with_arrivals
 from daemon.engine.births import foretold
 from daemon.engine.context import Context
 from daemon.engine.gather import Sight, missing
@@ -26,7 +27,7 @@ def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[i
         waiting[side] |= newcomers
     heirs = {side: _by_match_key(waiting[side].values()) for side in SIDES}
     decisions = [_unless_recreated(d, heirs) for d in _whole_pairs(context, whole, looks)]
-    return [*decisions, *_vanished(alone, looks), *_loners(context, waiting, busy)]
+    return with_arrivals(context, [*decisions, *_vanished(alone, looks), *_loners(context, waiting, busy)])
 
 
 def again(context: Context, pairs: Sequence[Pair]) -> list[Decision]:
@@ -37,7 +38,8 @@ def again(context: Context, pairs: Sequence[Pair]) -> list[Decision]:
 
 def _looks(context: Context, sights: Mapping[Side, Sight]) -> dict[int, dict[Side, Look]]:
     """What is known of each touched pair without asking again."""
-    looks: dict[int, dict[Side, Look]] = {key: {} for key in context.store.pairs.keys_in(context.row.id, "held")}
+    held, healing = context.store.pairs.keys_in(context.row.id, "held"), context.store.pairs.healing(context.row.id)
+    looks: dict[int, dict[Side, Look]] = {key: {} for key in (*held, *healing)}
     for side, sight in sights.items():
         view = context.views[side]
         for key, record in sight.moved.items():

@@ -78,6 +78,7 @@ def _run(context: Context) -> Report:
     _testify_trips(context, verdict)
     progress = apply(context, verdict.passed if context.request.only is None else chosen(context, verdict.passed))
     _write_again(context, progress)
+    _heal(context, progress)
     _save(context, sights, verdict, progress)
     told = chosen(context, decisions)
     return _report(context, _state(context, verdict, progress, decisions), sights, told, verdict, progress)
@@ -195,6 +196,18 @@ def _write_again(context: Context, progress: Progress) -> None:
         context.store.pairs.remember(context.row.id, [_restless(pair, context.clock()) for pair in progress.stale])
 
 
+def _heal(context: Context, progress: Progress) -> None:
+    """References that got their partner in this very run, such as those in a circle of newcomers."""
+    if progress.halt or not context.references.own or context.request.only is not None:
+        return
+    context.references.forget()
+    pairs = context.store.pairs.get(context.store.pairs.healing(context.row.id, asking=False))
+    verdict = judge(context, again(context, list(pairs.values())))
+    healed = apply(context, verdict.passed)
+    progress.counts += healed.counts
+    progress.stale, progress.halt = [*progress.stale, *healed.stale], healed.halt
+
+
 def _restless(pair: Pair, now: float) -> Pair:
     why = "somebody keeps editing it while it is written"
     return replace(pair, state="held", reason="stale", detail={"why": why}, since=pair.since or now)
@@ -234,7 +247,8 @@ def _state(context: Context, verdict: Verdict, progress: Progress, decisions: Se
     waits = (
         verdict.held or progress.stale or open_pairs(context) or context.store.pairs.count(context.row.id).get("held")
     )
-    return "held" if waits or any(d.state == "held" for d in decisions) else "done"
+    held = any(d.state == "held" and d.reason != "reference" for d in decisions)  # a reference may have healed since
+    return "held" if waits or held else "done"
 
 
 def _guarded_by_systems(context: Context, work: Callable[[Context], Report]) -> Report:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from connectors.base import Done
 from connectors.paths import ABSENT
-from daemon.core.model import Change, Decision, Half, Item, Move, Pair
+from daemon.core.model import Change, Decision, Half, Item, Move, Pair, Target
 from daemon.core.rules import SIDES, Side, other
 from daemon.engine.view import View
 
@@ -33,7 +33,19 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
         next_try=0.0,
         attempts=0,
         line=b"",
+        awaits=awaited(decision),
     )
+
+
+def awaited(decision: Decision) -> tuple[Target, ...]:
+    """Whom the fields of both records refer to in vain. Of a record that nobody looked at, what is known is kept."""
+    if decision.state == "retired":
+        return ()
+    looks = (decision.left, decision.right)
+    found = {target for look in looks if look.item for targets in look.item.awaits.values() for target in targets}
+    if any(look.presence == "unknown" for look in looks):
+        found |= set(decision.pair.awaits)
+    return tuple(sorted(found))
 
 
 def reached_halfway(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, View]) -> Pair:

@@ -4,27 +4,38 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from connectors.base import Capabilities, Fields, Record
+from connectors.base import Capabilities, ConnectorError, Fields, Record
 from connectors.paths import ABSENT, parse, read_many
 from daemon.core.digests import Notcher
-from daemon.core.model import Half, Item
-from daemon.core.rules import Lens, Rule, Side, Sync
+from daemon.core.model import Half, Item, Target
+from daemon.core.rules import Lens, Read, Ref, Rule, Side, Sync
 from daemon.core.types import empty
+from daemon.engine.references import References
 
 
 class View:
     """One side of one sync at one moment."""
 
-    def __init__(self, sync: Sync, side: Side, notcher: Notcher, capabilities: Capabilities, at: datetime) -> None:
+    def __init__(
+        self,
+        sync: Sync,
+        side: Side,
+        notcher: Notcher,
+        capabilities: Capabilities,
+        at: datetime,
+        references: References,
+    ) -> None:
         self.sync = sync
         self.side: Side = side
         self.end = sync.end(side)
         self.capabilities = capabilities
         self.wanted = sync.wanted(side)
         self.at = at
+        self.references = references
         self._notcher = notcher
         self._lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
-        self._columns = [(rule.name, lens.read, _raw(lens), bool(lens.volatile)) for rule, lens in self._lenses]
+        self._columns = [(rule, lens.read, _raw(lens), lens.volatile) for rule, lens in self._lenses]
+        self._links = [(ref, lens.read) for rule, lens in self._lenses if (ref := _cheap(rule, side))]
         self._inputs = _inputs([path for _, lens in self._lenses for path in lens.paths])
         self._emptiness = capabilities.empty
         self.mapped = 0
@@ -33,7 +44,16 @@ class View:
 
     def seen(self, record: Record) -> bytes:
         """The digest over all raw inputs: the fast path, once per record of every listing."""
-        return self._notcher.seen(self.side, record.id, self._inputs(record.fields))
+        inputs = self._inputs(record.fields)
+        if self._links:
+            inputs = [inputs, [self._partner(ref, read, record.fields) for ref, read in self._links]]
+        return self._notcher.seen(self.side, record.id, inputs)
+
+    def expect(self, records: Sequence[Record]) -> None:
+        """Look up in one go to whom the references of a page's records lead."""
+        for ref, read in self._links:
+            names = (self._name(read, record.fields) for record in records)
+            self.references.expect(ref, self.side, [name for name in names if not empty(name)])
 
     def in_scope(self, record: Record) -> bool:
         """Whether the record takes part. A scope that cannot be answered leaves it in, where a fault is shown."""
@@ -53,25 +73,35 @@ class View:
     def item(self, record: Record) -> Item:
         """The record with its shared values, digests and match keys."""
         fields, values, faults = record.fields, dict[str, Any](), dict[str, str]()
-        notches = []
-        for name, read, raw, volatile in self._columns:
+        notches, awaits = [], dict[str, tuple[Target, ...]]()
+        for rule, read, raw, volatile in self._columns:
+            name, partner = rule.name, None
             try:
                 value = self._shown(read(fields, self.at))
+                if rule.ref:
+                    meaning = self.references.meaning(rule, self.side, value)
+                    value, partner = meaning.value, meaning.partner
+                    if meaning.awaits:
+                        awaits[name] = meaning.awaits
+                    if meaning.fault:
+                        faults[name] = meaning.fault
+            except ConnectorError:
+                raise
             except Exception as fault:  # whatever one field's value does, the other fields and records go on
                 value, faults[name] = ABSENT, str(fault) if isinstance(fault, ValueError) else repr(fault)
             values[name] = value
-            notches.append((name, [raw(fields), value] if volatile else raw(fields)))
+            notches.append((name, _notch(raw(fields), volatile, value, partner)))
             if (value is None or value is ABSENT) and name not in faults:
                 self._empty[name] += 1
         self.mapped += 1
         digests = self._notcher.fields(self.side, record.id, notches)
-        return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults))
+        return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults), awaits)
 
     def digests(self, record: Record) -> dict[str, bytes]:
         """The digests alone, of a record whose meaning is known."""
         if any(volatile for _, _, _, volatile in self._columns):
             return dict(self.item(record).digests)
-        raws = ((name, raw(record.fields)) for name, _, raw, _ in self._columns)
+        raws = ((rule.name, raw(record.fields)) for rule, _, raw, _ in self._columns)
         return self._notcher.fields(self.side, record.id, raws)
 
     def blind_paths(self) -> list[str]:
@@ -97,7 +127,9 @@ class View:
                 continue  # a birth: never looked at again
             if lens.paths == (lens.path.text,):
                 written = self.written(rule, value)
-                notches.append((name, [written, value] if lens.volatile else written))
+                named = written if self.side == "left" else value
+                partner = self.references.meaning(rule, self.side, named).partner if rule.ref else None
+                notches.append((name, _notch(written, lens.volatile, value, partner)))
         return self._notcher.fields(self.side, id, notches)
 
     def written(self, rule: Rule, value: Any) -> Any:
@@ -105,8 +137,19 @@ class View:
         lens = rule.lens(self.side)
         assert lens is not None
         assert lens.write is not None
+        if rule.ref and self.side == "left":
+            value = self.references.written(rule, value)
         value = lens.write(value)
         return "" if value is None and self._emptiness == "" else value
+
+    def _name(self, read: Read, fields: Fields) -> Any:
+        try:
+            return read(fields, self.at)
+        except Exception:  # the field's fault is told where the record is mapped
+            return None
+
+    def _partner(self, ref: Ref, read: Read, fields: Fields) -> Any:
+        return self.references.partner(ref, self.side, self._name(read, fields))
 
     def _shown(self, value: Any) -> Any:
         return None if value == "" and self._emptiness == "" else value
@@ -120,6 +163,20 @@ class View:
     def _key(self, index: int, names: Sequence[str], values: dict[str, Any]) -> bytes | None:
         shaped = [self.sync.rule(name).shape(values[name]) for name in names]
         return None if any(empty(value) for value in shaped) else self._notcher.match(index, shaped)
+
+
+def _notch(raw: Any, volatile: str, value: Any, partner: Any) -> Any:
+    """What the digest of a field is over: what it shows, and what that means where the meaning may change alone."""
+    if volatile == "refs":
+        return [raw, partner]
+    return [raw, value] if volatile else raw
+
+
+def _cheap(rule: Rule, side: Side) -> Ref | None:
+    """The reference, where the store alone tells to whom it leads and this side may decide by it."""
+    ref = rule.ref
+    decides = side == "left" or rule.owner != "left"
+    return ref if ref and ref.sync and side not in ref.named and decides else None
 
 
 def _inputs(paths: Sequence[str]) -> Callable[[Fields], Any]:

@@ -9,12 +9,22 @@ from typing import Any
 import msgspec
 
 from daemon.core.model import Pair
-from daemon.core.rules import SIDES, Side
+from daemon.core.rules import SIDES, Side, other
 from daemon.store.database import Database
 from daemon.store.rows import COLUMNS, UPSERT, half_keys, to_pair, to_row
 from daemon.store.vault import Vault
 
 _IDS_AT_ONCE = 500
+_PARTNERED = (
+    "EXISTS (SELECT 1 FROM pair p JOIN sync s ON s.id = p.sync WHERE s.name = json_extract(a.value, '$[0]')"
+    " AND json_extract(a.value, '$[1]') = '{0}' AND p.{0}_id = json_extract(a.value, '$[2]')"
+    " AND p.left_id IS NOT NULL AND p.right_id IS NOT NULL AND p.state <> 'retired')"
+)
+_HEALING = (
+    "SELECT DISTINCT w.key FROM pair w, json_each(w.awaits) a WHERE w.sync = ? AND w.awaits IS NOT NULL"  # noqa: S608
+    " AND w.state <> 'retired'"
+    f" AND ((? AND json_extract(a.value, '$[0]') = '') OR {_PARTNERED.format('left')} OR {_PARTNERED.format('right')})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,23 @@ class Pairs:
             if "\0" in id:  # SQLite's JSON ends a text there
                 rows += self._db.rows(f"{asked} (?)", sync, id)
         return {id: Known(key, seen, state) for id, key, seen, state in rows}
+
+    def partners(self, sync: int, side: Side, ids: Sequence[str]) -> dict[str, str]:
+        """The record on the other side of each of these records on *side*, where the pair has not ended."""
+        asked = (
+            f"SELECT {side}_id, {other(side)}_id FROM pair WHERE sync = ? AND state <> 'retired'"  # noqa: S608
+            f" AND {other(side)}_id IS NOT NULL AND {side}_id IN "
+        )
+        listed = f"{asked} (SELECT value FROM json_each(?))"  # noqa: S608
+        rows = self._db.rows(listed, sync, msgspec.json.encode(ids).decode())
+        for id in ids:
+            if "\0" in id:  # SQLite's JSON ends a text there
+                rows += self._db.rows(f"{asked} (?)", sync, id)
+        return dict(rows)
+
+    def healing(self, sync: int, *, asking: bool = True) -> list[int]:
+        """Keys of pairs that await somebody who has a partner by now; with *asking*, whoever only a system can tell."""
+        return [key for (key,) in self._db.rows(_HEALING, sync, asking)]
 
     def get(self, keys: Iterable[int]) -> dict[int, Pair]:
         """The pairs of these keys."""
@@ -142,7 +169,7 @@ class Pairs:
 
     def _pair(self, row: Sequence[Any]) -> Pair:
         detail = self._vault.open(row[4]) if row[4] else {}
-        return to_pair(row, self._layout_names(row[10]), detail)
+        return to_pair(row, self._layout_names(row[11]), detail)
 
     def write(self, db: sqlite3.Connection, sync: int, pairs: Sequence[Pair], *, drop: Collection[int] = ()) -> None:
         """`remember` inside a transaction that does more."""

@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
+
 from daemon.core.digests import FIELD, MATCH
-from daemon.core.model import Half, Pair
+from daemon.core.model import Half, Pair, Target
 from daemon.core.rules import Side
 
 COLUMNS = (
-    "key, sync, state, reason, detail, born, since, next_try, attempts, line, layout, "
+    "key, sync, state, reason, detail, born, since, next_try, attempts, line, awaits, layout, "
     "left_id, left_version, left_seen, left_agreed, left_sent, left_keys, "
     "right_id, right_version, right_seen, right_agreed, right_sent, right_keys"
 )
 UPSERT = (
-    f"INSERT INTO pair ({COLUMNS}) VALUES ({', '.join('?' * 23)}) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608
+    f"INSERT INTO pair ({COLUMNS}) VALUES ({', '.join('?' * 24)}) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
 )
 """Never OR REPLACE: that would delete another pair which claims the same record, and say nothing."""
@@ -28,20 +30,25 @@ def to_row(pair: Pair, sync: int, layout: int, names: Sequence[str], detail: byt
     """The values of COLUMNS for *pair*."""
     return (
         pair.key, sync, pair.state, pair.reason, detail, pair.born, pair.since, pair.next_try, pair.attempts,
-        pair.line or None, layout, *_half_row(pair.left, names), *_half_row(pair.right, names),
+        pair.line or None, _targets(pair.awaits), layout, *_half_row(pair.left, names), *_half_row(pair.right, names),
     )  # fmt: skip
 
 
 def to_pair(row: Row, names: Sequence[str], detail: Mapping[str, Any]) -> Pair:
     """The pair of a row of COLUMNS; *names* is the layout that the row was written with."""
-    key, _, state, reason, _, born, since, next_try, attempts, line, _ = row[:11]
-    left, right = _half(row[11:17], names), _half(row[17:23], names)
-    return Pair(key, left, right, state, reason, detail, born, since, next_try, attempts, line or b"")
+    key, _, state, reason, _, born, since, next_try, attempts, line, awaits, _ = row[:12]
+    left, right = _half(row[12:18], names), _half(row[18:24], names)
+    waits = tuple(Target(*target) for target in msgspec.json.decode(awaits)) if awaits else ()
+    return Pair(key, left, right, state, reason, detail, born, since, next_try, attempts, line or b"", waits)
 
 
 def half_keys(row: Row, side: Side) -> list[bytes]:
     """The match keys that a row of COLUMNS holds for *side*."""
-    return [key for key in _split(row[16 if side == "left" else 22] or b"", MATCH) if key != _NO_KEY]
+    return [key for key in _split(row[17 if side == "left" else 23] or b"", MATCH) if key != _NO_KEY]
+
+
+def _targets(awaits: Sequence[Target]) -> str | None:
+    return msgspec.json.encode(sorted(set(awaits))).decode() if awaits else None
 
 
 def _half_row(half: Half | None, names: Sequence[str]) -> tuple[Any, ...]:

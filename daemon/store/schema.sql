@@ -31,6 +31,7 @@ CREATE TABLE pair (
     next_try REAL NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
     line BLOB,
+    awaits TEXT,                            -- [[sync, side, id], ...]: whom its references name and who has no partner
     layout INTEGER NOT NULL REFERENCES layout (id),
     left_id TEXT, left_version TEXT, left_seen BLOB, left_agreed BLOB, left_sent BLOB, left_keys BLOB,
     right_id TEXT, right_version TEXT, right_seen BLOB, right_agreed BLOB, right_sent BLOB, right_keys BLOB
@@ -38,6 +39,7 @@ CREATE TABLE pair (
 -- Retired pairs keep claiming their ids: at most one pair per record and sync, ever.
 CREATE UNIQUE INDEX pair_left ON pair (sync, left_id) WHERE left_id IS NOT NULL;
 CREATE UNIQUE INDEX pair_right ON pair (sync, right_id) WHERE right_id IS NOT NULL;
+CREATE INDEX pair_awaits ON pair (sync) WHERE awaits IS NOT NULL;
 CREATE INDEX pair_open ON pair (sync, state) WHERE state IN ('held', 'single');
 
 -- Match keys of every half, so that a newcomer finds its partner, or the record that stands in its way.

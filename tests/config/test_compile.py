@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.config.load import load
-from daemon.core.rules import Rule, Sync
+from daemon.core.rules import Naming, Ref, Rule, Sync
 from tests.config.folders import good_folder, problems
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -114,7 +114,6 @@ def test_a_lookup_that_leaves_a_column_open_is_refused(tmp_path: Path, lookup: s
         "{left: x, right: x, first: newest}",
         "{left: x, right: x, transform: slug}",
         "{left: x, right: x, order: [a, b]}",
-        "{left: x, right: x, ref: {sync: people}}",
     ],
 )
 def test_what_comes_later_is_refused_and_never_ignored(tmp_path: Path, line: str) -> None:
@@ -153,3 +152,105 @@ def test_selectors_of_one_list_are_different_places(tmp_path: Path) -> None:
 
 def test_reading_a_place_that_another_field_writes_is_no_fault(tmp_path: Path) -> None:
     assert code(tmp_path, "a: {left: a, right: x, owner: left}", "b: {left: b, right: x, owner: right}") == []
+
+
+def ref(tmp_path: Path, line: str) -> Ref | None:
+    return field(tmp_path, f"{{left: x, right: x, {line}}}").ref
+
+
+def test_a_reference_names_a_sync_or_a_system(tmp_path: Path) -> None:
+    account = "{system: crm, entity: contact, by: customer.no}"
+
+    assert ref(tmp_path / "a", "ref: people") == Ref("people")
+    assert ref(tmp_path / "b", 'ref: {sync: people}, missing: "null"') == Ref("people", missing="null")
+    assert ref(tmp_path / "c", "ref: {sync: people, take: dn}") == Ref(
+        "people", named={"right": Naming("contact", "dn")}
+    )
+    assert ref(tmp_path / "d", "ref: {sync: people, take: {left: no}}, missing: skip") == Ref(
+        "people", named={"left": Naming("employee", "no")}, missing="skip"
+    )
+    assert ref(tmp_path / "e", f"ref: {account}") == Ref(ask="right", by=Naming("contact", "customer.no"))
+
+
+def test_a_reference_may_lead_to_another_sync_and_back(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "unit: {left: unit, right: unit, ref: units}")
+    (folder / "syncs/units.yaml").write_text(
+        "version: 1\nname: units\nleft: {system: hr, entity: unit}\nright: {system: crm, entity: unit}\n"
+        "match_on: [[no]]\nfields:\n  no: {left: no, right: no}\n  head: {left: head, right: head, ref: people}\n"
+    )
+    for system, entity in (("hr", "employee"), ("crm", "contact")):
+        path = folder / f"systems/{system}.yaml"
+        path.write_text(path.read_text().replace(f"{{{entity}:", f"{{unit: {{records: {{}}}}, {entity}:"))
+
+    syncs = load(folder, env={}).syncs
+
+    assert syncs["people"].rules.rule("unit").ref == Ref("units")
+    assert syncs["units"].rules.rule("head").ref == Ref("people")
+
+
+def test_what_a_missing_partner_gives_is_no_other_meaning_of_the_field(tmp_path: Path) -> None:
+    held = compiled(tmp_path / "a", "x: {left: x, right: x, ref: people}")
+    skipped = compiled(tmp_path / "b", "x: {left: x, right: x, ref: people, missing: skip}")
+    taken = compiled(tmp_path / "c", "x: {left: x, right: x, ref: {sync: people, take: dn}}")
+
+    assert held.rev == skipped.rev != taken.rev
+    assert held.outlook != skipped.outlook
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("ref: nobody", "unknown-sync"),
+        ("ref: {sync: nobody}", "unknown-sync"),
+        ("ref: {}", "contradiction"),
+        ("ref: {sync: people, by: x}", "contradiction"),
+        ("ref: {sync: people, entity: x}", "contradiction"),
+        ("ref: {system: crm, entity: contact}", "contradiction"),
+        ("ref: {system: crm, by: x}", "contradiction"),
+        ("ref: {system: crm, entity: contact, by: x, take: y}", "contradiction"),
+        ("ref: {system: crm, entity: contact, by: x, sync: people}", "contradiction"),
+        ("ref: {system: crm, entity: contakt, by: x}", "unknown-entity"),
+        ("ref: {system: crm, entity: contact, by: 'a[0]'}", "mapping"),
+        ("ref: {system: api, entity: contact, by: x}", "mapping"),
+        ("ref: people, missing: null", "bad-value"),
+        ("missing: skip", "contradiction"),
+        ("ref: people, type: date", "contradiction"),
+        ("ref: people, values: {a: b}", "contradiction"),
+        ("ref: people, lookup: {table: units}", "contradiction"),
+        ("ref: people, normalise: [trim]", "contradiction"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused(tmp_path: Path, line: str, expected: str) -> None:
+    assert code(tmp_path, f"x: {{left: x, right: x, {line}}}") == [expected]
+
+
+def test_a_reference_to_a_sync_with_faults_tells_only_those(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "x: {left: x, right: x, ref: units}")
+    (folder / "syncs/units.yaml").write_text("version: 2\n")
+
+    assert {problem.split(":")[0] for problem in problems(folder)} == {"syncs/units.yaml"}
+
+
+def test_a_sync_is_not_referred_to_the_wrong_way_round(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "x: {left: x, right: x, owner: left, ref: back}")
+    (folder / "syncs/back.yaml").write_text(
+        HEAD.replace("people", "back").replace("hr, entity: employee", "X").replace("crm, entity: contact", "Y")
+        .replace("X", "crm, entity: contact").replace("Y", "hr, entity: employee")
+        + "fields: {no: {left: other, right: other}}\n"
+    )  # fmt: skip
+
+    (told,) = problems(folder)
+
+    assert "'back' has crm on its left and hr on its right, and this sync the reverse" in told
+
+
+def test_a_system_that_a_sync_does_not_have_cannot_be_asked_for_names(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "x: {left: x, right: x, ref: {sync: staff, take: dn}}")
+    (folder / "syncs/staff.yaml").write_text(
+        HEAD.replace("people", "staff").replace("crm, entity: contact", "api, entity: contact")
+        + "fields: {no: {left: other, right: other}}\n"
+    )
+
+    told = "\n".join(problems(folder))
+
+    assert "the right of 'staff' is api, so crm cannot be asked for 'dn'" in told

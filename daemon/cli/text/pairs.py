@@ -84,6 +84,8 @@ def _remedy(coming: Mapping[str, Any], sync: str) -> Iterator[Line]:
             yield Line(f"bring the records in order, or change `cases` in syncs/{sync}.yaml; {again}")
         case "mapping":
             yield Line(f"correct the value where it is kept, or the field in syncs/{sync}.yaml; {again}")
+        case "reference":
+            yield Line(f"it waits until the record that it refers to has a partner; {again}")
 
 
 def _what(row: Mapping[str, Any]) -> str:
