@@ -6,12 +6,12 @@ replaces is never changed in place: a record once handed out stays as it was.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from pydantic import Field
 
 from connectors.base import (
     Capabilities,
@@ -33,7 +33,8 @@ from connectors.base import (
     Stale,
     Write,
 )
-from connectors.definition import Facts, Reveal, SystemFacts, unknown_entity
+from connectors.definition import Reveal, unknown_entity
+from connectors.memory.facts import Entity, System
 from connectors.paths import ABSENT, Key, Path, parse, quote
 from connectors.paths import read as read_path
 
@@ -41,26 +42,7 @@ DEFAULT = Capabilities(
     precondition=True, tombstones=True, cursor=CursorRule("number"), batch=50, processing_window=0.0, identity=True
 )
 """What an entity of this driver guarantees unless the test says otherwise."""
-
-
-class System(SystemFacts):
-    """A system without an address."""
-
-    page: int = Field(default=100, ge=1)
-    """Records per page. Small enough that even examples have several."""
-
-
-class Entity(Facts):
-    """One kind of record, with the records that it starts with."""
-
-    records: Mapping[str, Mapping[str, Any]] = {}
-    """The first records, by id."""
-    find: tuple[str, ...] = ()
-    """Paths that can be looked up even before a record holds them."""
-    marker: str | None = None
-    """The field that takes our marker at birth."""
-    deactivate: Mapping[str, Any] | None = None
-    """What a deactivated record looks like: {active: false}. Without it, deactivate is not offered."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -88,6 +70,7 @@ def connect(
         find={name: entity.find for name, entity in entities.items()},
         marker={name: entity.marker for name, entity in entities.items() if entity.marker},
         deactivate={name: entity.deactivate for name, entity in entities.items() if entity.deactivate},
+        timed=[name for name, entity in entities.items() if entity.times_trusted],
     )
 
 
@@ -108,6 +91,8 @@ class MemoryDriver:
         find: Mapping[str, Sequence[str]] | None = None,
         marker: Mapping[str, str] | None = None,
         deactivate: Mapping[str, Fields] | None = None,
+        timed: Collection[str] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.page = page
@@ -116,6 +101,9 @@ class MemoryDriver:
         self._find = dict(find or {})
         self._marker = dict(marker or {})
         self._deactivate = dict(deactivate or {})
+        self._timed = frozenset(timed)
+        self._clock = clock
+        self._latest = 0
         self._lock = threading.RLock()
         self._number = 0
         self._shelves: dict[str, _Shelf] = {entity: _Shelf() for entity in records or {}}
@@ -160,8 +148,8 @@ class MemoryDriver:
             marked = {quote(self._marker[entity])} if entity in self._marker else set()
             found = frozenset(shelf.paths | set(self._find.get(entity, ())) | marked)
             more: set[Op] = {"deactivate"} if entity in self._deactivate else set()
-            off = self._deactivate.get(entity)
-            return replace(DEFAULT, find=found, writes=DEFAULT.writes | more, deactivated=off)
+            off, timed = self._deactivate.get(entity), entity in self._timed
+            return replace(DEFAULT, find=found, writes=DEFAULT.writes | more, deactivated=off, times_trusted=timed)
 
     def check(self, entity: str | None = None) -> Health:
         """Always reachable; an unknown entity is named."""
@@ -288,11 +276,18 @@ class MemoryDriver:
     def _keep(self, entity: str, id: str, fields: Fields) -> Record:
         shelf, empty = self._shelf(entity), self._capabilities.get(entity, DEFAULT).empty
         self._number += 1
-        shelf.records[id] = record = Record(id, _emptied(fields, empty), str(self._number))
+        shelf.records[id] = record = Record(id, _emptied(fields, empty), self._version(entity))
         shelf.changed[id] = self._number
         shelf.gone.pop(id, None)
         shelf.paths.update(_named(record.fields))
         return record
+
+    def _version(self, entity: str) -> str:
+        """The number of a change or, where times are promised, its time; no two changes have the same."""
+        if entity not in self._timed:
+            return str(self._number)
+        self._latest = max(self._latest + 1, int(self._clock() * 1_000_000))
+        return (_EPOCH + timedelta(microseconds=self._latest)).isoformat()
 
     def _shelf(self, entity: str) -> _Shelf:
         if entity not in self._shelves:

@@ -79,6 +79,7 @@ class SqlDriver:
             batch=BATCH,
             nested="replace",
             processing_window=self._system.timeout,
+            times_trusted=facts.times_trusted,
             writes=frozenset(writes | more),
             identity=self._system.path is None,  # a copy of a file says the same as the file
             deactivated=facts.deactivate,

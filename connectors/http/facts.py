@@ -322,7 +322,8 @@ class CapabilityFacts(Facts):
     processing_window: Duration | None = None
     """How long a request whose answer was lost may still take effect; it is looked into after that."""
     times_trusted: bool | None = None
-    """The times in records are the system's own and cannot be set by its users."""
+    """The version is a time with its zone, of the system's own clock, and no user can set it: `wins: newest` may go
+    by it. `version` then names its path."""
 
 
 class Entity(Facts):
@@ -346,6 +347,12 @@ class Entity(Facts):
     """Whether a partial object in an update keeps its siblings."""
     capabilities: CapabilityFacts = CapabilityFacts()
     """What cannot be told from the rest."""
+
+    @model_validator(mode="after")
+    def _has_times(self) -> "Entity":
+        if self.capabilities.times_trusted and not (self.version and self.version.path):
+            raise ValueError("times_trusted speaks of the version: name its place with `version: {path: ...}`")
+        return self
 
     @field_validator("id")
     @classmethod

@@ -82,6 +82,8 @@ class Entity(Facts):
     """How changes are noticed. Default: only full reads."""
     version: str | None = None
     """A column that changes with every write. Without it the old values are compared."""
+    times_trusted: bool = False
+    """`version` is a time with its zone that the database itself sets, so that `wins: newest` may go by it."""
     touch: tuple[str, ...] = ()
     """Columns that a write of ours moves on because no trigger does: numbers count up, times take the clock."""
     soft_delete: SoftDelete | None = None
@@ -104,4 +106,6 @@ class Entity(Facts):
     def _one_source(self) -> "Entity":
         if (self.table is None) == (self.query is None):
             raise ValueError("an entity has either a table or a query")
+        if self.times_trusted and self.version is None:
+            raise ValueError("times_trusted speaks of the version: name its column with `version`")
         return self

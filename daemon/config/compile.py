@@ -53,6 +53,7 @@ class _Compiler:
         rules = tuple(rule for name, line in lines.items() if (rule := self.rule(name, line)))
         births = self.births()
         self.names()
+        self.one_mind({rule.name: rule for rule in rules})
         when = self.question(("create", "when"), config.create.when)
         scopes = {side: self.question((side, "scope"), end.scope) for side, end in self.ends().items()}
         sync = Sync(
@@ -101,7 +102,9 @@ class _Compiler:
                 owner=owner,
                 wins=line.wins,
                 first=line.first,
+                order=line.order,
                 once=line.once,
+                fill=line.fill,
                 hold=line.hold,
                 audit=line.audit or "value",
                 ref=compile_ref(line, (*way, "ref"), config=self.config, document=self.document, syncs=self.syncs),
@@ -213,6 +216,18 @@ class _Compiler:
                     text = f"'{name}' is in the group '{grouped[name]}' already"
                     self.problem(("groups", group, n), "contradiction", text, "a field changes hands with one group")
 
+    def one_mind(self, rules: Mapping[str, Rule]) -> None:
+        """Checks that the members of a group, which change hands together, name one decider."""
+        for group, members in self.config.groups.items():
+            first, *others = [name for name in members if name in rules] or [""]
+            for name in others:
+                for key in ("owner", "wins", "first", "once", "fill"):
+                    if getattr(rules[first], key) != getattr(rules[name], key):
+                        text = f"'{first}' and '{name}' change hands together, and have another '{key}' each"
+                        help = f"give all members of '{group}' the same '{key}'"
+                        self.problem(("groups", group, members.index(name)), "contradiction", text, help)
+                        break
+
     def known(self, name: str, *ways: Loc) -> None:
         """Checks that a field called *name* exists; the first of *ways* that is written is where it is asked for."""
         way = next((way for way in ways if self.document.holds(way)), ways[0])
@@ -309,7 +324,9 @@ def _fingerprint(config: SyncConfig) -> str:
 
 def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:
     """What a field means, without what only decides between two meanings or tells about them."""
-    return line.model_dump(exclude={"wins", "first", "hold", "audit", "secret", "missing"}, exclude_defaults=True)
+    return line.model_dump(
+        exclude={"wins", "first", "order", "hold", "audit", "secret", "missing"}, exclude_defaults=True
+    )
 
 
 def _digest(*parts: Any) -> str:

@@ -56,6 +56,24 @@ def end_problems(
         yield document.problem(("right",), "contradiction", "both sides are the same entity of the same system")
 
 
+def untimed(document: Document, config: SyncConfig, systems: Mapping[str, SystemConfig]) -> Iterator[Problem]:
+    """Fields that go by the newest record between systems of which one tells no trustworthy time."""
+    ends = ((side, config.left if side == "left" else config.right) for side in SIDES)
+    facts = {side: (end, system.entities[end.entity]) for side, end in ends
+             if (system := systems.get(end.system)) and end.entity in system.entities}  # fmt: skip
+    for name, line in config.fields.items():
+        for key in ("wins", "first"):
+            if getattr(line, key) != "newest":
+                continue
+            for side, (end, entity) in facts.items():
+                if not getattr(getattr(entity, "capabilities", entity), "times_trusted", None):
+                    text = (
+                        f"nobody is the newest: {end.system}.{end.entity} ({side}) does not promise trustworthy times"
+                    )
+                    help = "write left, right or ask; or, if its version is a time, say `times_trusted: true` there"
+                    yield document.problem(("fields", name, key), "untrusted-times", text, help)
+
+
 def double_writers(syncs: Sequence[tuple[Document, Sync]]) -> Iterator[Problem]:
     """Places that two fields write, in one sync or in two: they would undo each other's work forever."""
     claims: dict[tuple[str, str], dict[Segments, Claim]] = {}

@@ -20,14 +20,9 @@ TypeName: TypeAlias = Literal[
 ]  # fmt: skip
 
 
-def _winner(value: Any) -> Any:
-    if value in ("newest", "min", "max"):
-        text = f"'{value}' is not built yet"
-        raise PydanticCustomError("not-yet", "{text}", {"text": text, "help": "write left, right or ask"})
-    return value
-
-
-Winner: TypeAlias = Annotated[Literal["left", "right", "ask"], BeforeValidator(_winner)]
+Winner: TypeAlias = Literal["left", "right", "newest", "min", "max", "ask"]
+_RANKED = ("integer", "decimal", "boolean", "date", "datetime")
+"""Types whose values have a smaller and a greater one; texts get it by `order`."""
 
 
 def _place(value: Any) -> Any:
@@ -177,9 +172,12 @@ class FieldConfig(Facts):
     owner: Side | None = None
     """The side that decides always; edits on the other side are reverted. Default: both may edit."""
     wins: Winner = "ask"
-    """Who decides when both sides moved. `ask` holds the field until a person decides, so that no edit is lost."""
+    """Who decides when both sides moved. `ask` holds the field until a person decides, so that no edit is lost.
+    `newest` goes by the records' times, `min` and `max` by the values; where those cannot tell, they ask."""
     first: Winner | None = None
-    """Who decides at first contact. Default: `owner` or `wins`; an empty side is filled anyway."""
+    """Who decides at first contact. Default: `owner`, else an empty side is filled, else `wins`."""
+    order: tuple[Scalar, ...] = ()
+    """Words from the smallest to the greatest, as the right side means them; for `min` and `max`."""
     once: bool = False
     """Written at birth only."""
     hold: Literal["field", "record"] = "field"
@@ -189,8 +187,8 @@ class FieldConfig(Facts):
     secret: bool = False
     """Shown nowhere, kept nowhere, never read back or compared. Needs `once: true`, because what is never compared can
     only be written at birth."""
-    fill: NotYet = None
-    """Written only into emptiness."""
+    fill: bool = False
+    """Written only into emptiness; where both sides have a value, each keeps its own."""
     generate: GenerateConfig | None = None
     """A name or password made at birth, on the one side that the field has. Needs `once: true`."""
     value: str | None = Field(default=None, min_length=1)
@@ -204,8 +202,6 @@ class FieldConfig(Facts):
     empty for now; `skip`: left alone. Each is made good once the partner exists."""
     merge: NotYet = None
     """Lists compared by members."""
-    order: NotYet = None
-    """Ranked words for `wins: max`."""
     transform: NotYet = None
     """Named pairs of functions."""
 
@@ -232,6 +228,9 @@ class FieldConfig(Facts):
             contradiction(
                 "wins", f"nothing clashes where {self.owner} owns the field", "leave out `owner` or `wins`", key=True
             )
+        self._ranks()
+        if self.fill:
+            self._only_fills()
         return self
 
     @property
@@ -255,6 +254,21 @@ class FieldConfig(Facts):
         for name in _COMPARED & self.model_fields_set:
             text = f"'{name}' speaks of comparing, and a field with `{key}` is never compared"
             contradiction(name, text, "leave it out", key=True)
+
+    def _ranks(self) -> None:
+        asked = [key for key in ("wins", "first") if getattr(self, key) in ("min", "max")]
+        if self.order and not asked:
+            contradiction("order", "nothing is ranked without `wins: min` or `wins: max`", "leave it out", key=True)
+        if asked and self.type and not self.order and self.type not in _RANKED:
+            text = f"of two values of `type: {self.type}` neither is the smaller one"
+            contradiction(asked[0], text, "list the words in `order`, or choose a type with a rank")
+
+    def _only_fills(self) -> None:
+        for key, idle in (("wins", "ask"), ("first", None), ("once", False)):
+            if getattr(self, key) != idle:
+                contradiction(
+                    key, f"a field with `fill` knows no '{key}': it never overwrites", "leave it out", key=True
+                )
 
 
 _COMPARED = {"values", "lookup", "owner", "wins", "first", "hold", "fill", "ref", "missing", "merge", "order"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from connectors.yamlfile import Document, Problem, YamlError, check, read
 from daemon.config.compile import compile_sync
-from daemon.config.crossing import double_writers, end_problems
+from daemon.config.crossing import double_writers, end_problems, untimed
 from daemon.config.files import MAIN, Found, find
 from daemon.config.models import DaemonConfig
 from daemon.config.schedule import Schedule, default_problems, read_schedule
@@ -159,6 +159,7 @@ class _Loader:
                 continue
             document = documents[name]
             self.problems += end_problems(document, config, systems, broken)
+            self.problems += untimed(document, config, systems)
             try:
                 rules = compile_sync(config, document, tables, beside)
                 written.append((document, rules))

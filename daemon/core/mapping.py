@@ -21,7 +21,7 @@ Step: TypeAlias = Callable[[Any], Any]
 
 
 class MappingError(Exception):
-    """A field cannot be compiled. *part* is the key at fault: left, right, type, values, lookup, normalise, owner."""
+    """A field cannot be compiled. *part* is the key at fault: left, right, type, values, normalise, order ..."""
 
     def __init__(self, part: str, message: str, help: str | None = None) -> None:
         super().__init__(message)
@@ -77,7 +77,9 @@ def compile_rule(
     owner: Side | None = None,
     wins: Winner = "ask",
     first: Winner | None = None,
+    order: Sequence[Any] = (),
     once: bool = False,
+    fill: bool = False,
     hold: Literal["field", "record"] = "field",
     audit: Literal["value", "digest", "none"] = "value",
     secret: bool = False,
@@ -91,6 +93,7 @@ def compile_rule(
     _check_type(type, left, right)
     translate, back = _translation(values, lookup)
     lenses: dict[Side, Lens | None] = {}
+    plain: Step = _same
     places: dict[Side, Place | None] = {"left": left, "right": right}
     for side, place in places.items():
         parsed = typed(type, place.form, region=region).parse if type and place else _same
@@ -110,6 +113,7 @@ def compile_rule(
         lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, lenses[_owner_of_lookup(owner)])
     if not birth:
         _check_sides(lenses, owner, back_missing=back is None, values=values)
+    shape = _shape(normalise, typed(type).same if type else _same)
     return Rule(
         name=name,
         left=lenses["left"],
@@ -117,9 +121,11 @@ def compile_rule(
         owner=owner,
         wins=wins,
         first=first,
+        order=_ranked(order, plain, shape),
         once=once,
+        fill=fill,
         hold=hold,
-        shape=_shape(normalise, typed(type).same if type else _same),
+        shape=shape,
         audit=audit,
         secret=secret,
         ref=ref,
@@ -314,6 +320,20 @@ def _shape(names: Sequence[str], same: Step) -> Step:
         return value
 
     return shape
+
+
+def _ranked(words: Sequence[Any], plain: Step, shape: Step) -> tuple[Any, ...]:
+    """The words of `order` as comparing sees the shared value."""
+    ranked: list[Any] = []
+    for word in words:
+        try:
+            seen = shape(plain(word))
+        except ValueError as fault:
+            raise MappingError("order", f"'{word}' cannot be the field's value: {fault}") from None
+        if seen in ranked:
+            raise MappingError("order", f"'{word}' stands there twice", "each word has one rank")
+        ranked.append(seen)
+    return tuple(ranked)
 
 
 def _then(first: Step, second: Step) -> Step:

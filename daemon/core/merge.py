@@ -6,7 +6,8 @@
     same    moved             left := right
     moved   moved, equal      only remember
     moved   moved, different  `wins` decides, or the field is held
-At first contact nothing was agreed: `owner`, then an empty side is filled, then `first`, then `wins`; else held.
+At first contact nothing was agreed: `owner`, then `first`, then an empty side is filled, then `wins`; else held.
+`fill` knows only one movement: into emptiness.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from connectors.paths import ABSENT
+from daemon.core.clash import weigh
 from daemon.core.model import Half, Item, Move
-from daemon.core.rules import Rule, Side, Sync, Winner, other
+from daemon.core.rules import Rule, Scale, Side, Sync, Winner, other
 from daemon.core.types import empty
 
 Outcome: TypeAlias = Literal["nothing", "remember", "left", "right", "hold"]
 """left and right name the side whose value is taken."""
+Finding: TypeAlias = Outcome | Scale
+"""What the rule alone can say; newest, min and max are then told by the records."""
 
 
 WHOLE = "hold: record"
@@ -37,6 +41,8 @@ class Motion:
     """Both sides once agreed on it."""
     left_empty: bool = False
     right_empty: bool = False
+    left_absent: bool = False
+    right_absent: bool = False
     waiting: bool = False
     """A side still shows the old value of something that we wrote: too early to tell an edit from a lag."""
 
@@ -77,7 +83,7 @@ def merge(
             continue
         if not all(_visible(rule, halves, items) for rule in rules):
             continue  # absent: the record does not say, and nothing was ever agreed
-        outcome, why = _outcome(rules, _motion(rules, halves, items), _ruling(rules, items, rulings or {}))
+        outcome, why = _outcome(rules, halves, items, _ruling(rules, items, rulings or {}))
         if outcome == "hold":
             held |= {rule.name: why for rule in rules}
             continue
@@ -92,19 +98,20 @@ def merge(
     return Merged(tuple(moves["left"]), tuple(moves["right"]), held, frozenset(settled))
 
 
-def decide(rule: Rule, motion: Motion) -> tuple[Outcome, str]:
+def decide(rule: Rule, motion: Motion) -> tuple[Finding, str]:
     """The one rule. The text says why, for the plan and the audit log."""
+    idle = motion.known and not motion.left_moved and not motion.right_moved
     if motion.equal:
-        quiet = motion.known and not motion.left_moved and not motion.right_moved
-        return ("nothing", "") if quiet else ("remember", "both sides say the same")
+        return ("nothing", "") if idle else ("remember", "both sides say the same")
     if motion.waiting:
         return "hold", "what was written does not show yet"
     if not motion.known and motion.left_empty and motion.right_empty:
         return "remember", "both sides are empty, each in its own way"
     if rule.once and motion.known:
         return "remember", "once: written at birth only"
+    if rule.fill:
+        return ("nothing", "") if idle else _filled(rule, motion)
     if rule.owner:
-        idle = motion.known and not motion.left_moved and not motion.right_moved
         return ("nothing", "") if idle else (rule.owner, _owned(rule.owner, motion))
     if not motion.known:
         return _first_contact(rule, motion)
@@ -127,16 +134,26 @@ def moved(half: Half | None, name: str, item: Item) -> bool:
     return now != half.agreed.get(name) and now != half.sent.get(name)
 
 
-def _first_contact(rule: Rule, motion: Motion) -> tuple[Outcome, str]:
+def _filled(rule: Rule, motion: Motion) -> tuple[Finding, str]:
+    """The side that fills the other, if one is empty: absence is not emptiness, and the owner is never written."""
+    source: Side = "right" if motion.left_empty else "left"
+    blocked = motion.left_absent or motion.right_absent or rule.owner == other(source)
+    if motion.left_empty == motion.right_empty or blocked:
+        return "remember", "fill: written into emptiness only"
+    return source, f"{other(source)} is empty, fill"
+
+
+def _first_contact(rule: Rule, motion: Motion) -> tuple[Finding, str]:
     if rule.first in ("left", "right"):
         return rule.first, f"first contact, first: {rule.first}"
-    if rule.first is None and motion.left_empty != motion.right_empty:
+    if rule.first in (None, "min", "max") and motion.left_empty != motion.right_empty:
         return ("right" if motion.left_empty else "left"), "first contact, an empty side is filled"
-    wins: Winner = "ask" if rule.first == "ask" else rule.wins
-    return _clash(wins, f"first contact, wins: {wins}")
+    if rule.first:
+        return _clash(rule.first, f"first contact, first: {rule.first}")
+    return _clash(rule.wins, f"first contact, wins: {rule.wins}")
 
 
-def _clash(wins: Winner, why: str) -> tuple[Outcome, str]:
+def _clash(wins: Winner, why: str) -> tuple[Finding, str]:
     return ("hold", why) if wins == "ask" else (wins, why)
 
 
@@ -166,12 +183,22 @@ def _motion(rules: Sequence[Rule], halves: Mapping[Side, Half | None], items: Ma
         known=all(_known(half, rule.name) for rule in rules for half in halves.values()),
         left_empty=all(empty(left.values[rule.name]) for rule in rules),
         right_empty=all(empty(right.values[rule.name]) for rule in rules),
+        left_absent=any(left.values[rule.name] is ABSENT for rule in rules),
+        right_absent=any(right.values[rule.name] is ABSENT for rule in rules),
         waiting=any(_waiting(halves[side], rule.name, items[side]) for rule in rules for side in items),
     )
 
 
-def _outcome(rules: Sequence[Rule], motion: Motion, ruling: Ruling | None) -> tuple[Outcome, str]:
-    outcome, why = decide(rules[0], motion)
+def _outcome(
+    rules: Sequence[Rule], halves: Mapping[Side, Half | None], items: Mapping[Side, Item], ruling: Ruling | None
+) -> tuple[Outcome, str]:
+    finding, why = decide(rules[0], _motion(rules, halves, items))
+    outcome: Outcome
+    match finding:
+        case "newest" | "min" | "max":
+            outcome, why = weigh(rules, finding, halves, items, why)
+        case _:
+            outcome = finding
     if outcome == "hold" and ruling:
         return ruling.take, f"a person took {ruling.take}"
     return outcome, why

@@ -90,6 +90,8 @@ class Item:
     """One digest per alternative of match_on; None where a value is empty."""
     awaits: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
     """Fields that refer to records without a partner."""
+    time: float | None = None
+    """When the record was last changed, by a clock that can be trusted; for `wins: newest`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from connectors.paths import Path
 
 Side: TypeAlias = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
-Winner: TypeAlias = Literal["left", "right", "ask"]
+Scale: TypeAlias = Literal["newest", "min", "max"]
+"""Policies that look at the times or the values to find the side that wins."""
+Winner: TypeAlias = Literal["left", "right", "newest", "min", "max", "ask"]
 Missing: TypeAlias = Literal["hold", "null", "skip"]
 """What a reference without a partner gives: the field waits, is empty for now, or is left alone."""
 Case: TypeAlias = Literal["create", "hold", "ignore", "delete", "deactivate", "retire"]
@@ -79,7 +81,11 @@ class Rule:
     owner: Side | None = None
     wins: Winner = "ask"
     first: Winner | None = None
+    order: tuple[Any, ...] = ()
+    """The words of the shared value from the smallest to the greatest, as comparing sees them; for min and max."""
     once: bool = False
+    fill: bool = False
+    """Written into emptiness only; two values that differ may stay as they are."""
     hold: Literal["field", "record"] = "field"
     shape: Callable[[Any], Any] = lambda value: value
     """What comparing sees of a value (normalise); never what is written."""

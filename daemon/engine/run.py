@@ -112,7 +112,7 @@ def _decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]
     decisions = make_plan(context, sights, busy)
     if adopting(context):  # everything was mapped: a path that found nothing stands out
         for view in context.views.values():
-            for problem in view.blind_paths():
+            for problem in (*view.blind_paths(), *view.missing_times()):
                 context.say(problem)
     return decisions
 

@@ -101,7 +101,9 @@ def _gathered(decision: Decision, old: Half | None, item: Item | None, view: Vie
             sent.pop(name, None)
     if decision.state == "retired" or (decision.state == "held" and not decision.held):
         agreed, sent = (dict(old.agreed), dict(old.sent)) if old else ({}, {})
-    return view.half(item, agreed, sent)
+    half = view.half(item, agreed, sent)
+    # the version of the last look that settled everything: a later one tells that a clash is about a later edit
+    return replace(half, version=old.version if old else None) if decision.held else half
 
 
 def _created(decision: Decision, change: Change, done: Done, view: View) -> Half:

@@ -38,6 +38,9 @@ class View:
         self._links = [(ref, lens.read) for rule, lens in self._lenses if (ref := _cheap(rule, side))]
         self._inputs = _inputs([path for _, lens in self._lenses for path in lens.paths])
         self._emptiness = capabilities.empty
+        newest = [rule.name for rule in sync.rules if "newest" in (rule.wins, rule.first)]
+        self._timed = bool(newest) and capabilities.times_trusted
+        self._untimed = [] if capabilities.times_trusted else newest
         self.mapped = 0
         """Records that were mapped in this run."""
         self._empty = {rule.name: 0 for rule, _ in self._lenses}
@@ -95,7 +98,8 @@ class View:
                 self._empty[name] += 1
         self.mapped += 1
         digests = self._notcher.fields(self.side, record.id, notches)
-        return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults), awaits)
+        time = _moment(record.version) if self._timed else None
+        return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults), awaits, time)
 
     def digests(self, record: Record) -> dict[str, bytes]:
         """The digests alone, of a record whose meaning is known."""
@@ -111,6 +115,13 @@ class View:
             " is the path right?"
             for rule, lens in self._lenses
             if self.mapped and self._empty[rule.name] == self.mapped
+        ]
+
+    def missing_times(self) -> list[str]:
+        """What to say where `newest` was asked of a system that tells no time. For the first plan."""
+        return [
+            f"{name}: {self.end.system}.{self.end.entity} tells no trustworthy times, so `newest` holds every clash"
+            for name in self._untimed
         ]
 
     def half(self, item: Item, agreed: dict[str, bytes], sent: dict[str, bytes], *, seen: bool = True) -> Half:
@@ -177,6 +188,15 @@ def _cheap(rule: Rule, side: Side) -> Ref | None:
     ref = rule.ref
     decides = side == "left" or rule.owner != "left"
     return ref if ref and ref.sync and side not in ref.named and decides else None
+
+
+def _moment(version: str | None) -> float | None:
+    """The version as the time that it is: a text with its zone. None where it is none."""
+    try:
+        moment = datetime.fromisoformat(version or "")
+    except ValueError:
+        return None
+    return moment.timestamp() if moment.tzinfo else None
 
 
 def _inputs(paths: Sequence[str]) -> Callable[[Fields], Any]:

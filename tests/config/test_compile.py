@@ -109,11 +109,7 @@ def test_a_lookup_that_leaves_a_column_open_is_refused(tmp_path: Path, lookup: s
     "line",
     [
         "{left: x, right: x, merge: set}",
-        "{left: x, right: x, fill: true}",
-        "{left: x, right: x, wins: min}",
-        "{left: x, right: x, first: newest}",
         "{left: x, right: x, transform: slug}",
-        "{left: x, right: x, order: [a, b]}",
     ],
 )
 def test_what_comes_later_is_refused_and_never_ignored(tmp_path: Path, line: str) -> None:

@@ -32,7 +32,7 @@ def test_a_sync_becomes_the_rules_of_the_engine(config: Config) -> None:
 
     assert [rule.name for rule in sync.rules] == ["employee_no", "email", "name", "phone", "grade", "active", "unit"]
     assert sync.match_on == (Match(("employee_no",)), Match(("email",)), Match(("name", "phone"), "ask"))
-    assert sync.groups == {"contact": ("email", "phone")}
+    assert sync.groups == {"region": ("active", "unit")}
     assert sync.birth["right"] == {"source": "hr", "properties": {"lifecycle": "lead"}}
     assert sync.left.where == {"status": "active"}
     assert sync.right.scope

@@ -8,13 +8,14 @@ import pytest
 
 from connectors.paths import ABSENT
 from daemon.core.merge import Merged, Ruling, merge
-from daemon.core.model import Half, Pair
+from daemon.core.model import Half, Item, Pair
 from daemon.core.plan import decide_pair
+from daemon.core.rules import SIDES, Side, Sync
 from tests.core.things import digest, half, here, item, line, rule, sync
 
 NEVER = object()
 """Nothing was ever agreed about the field."""
-OLD = "old"
+OLD = 2
 PAIR = Pair(1)
 
 
@@ -39,32 +40,67 @@ class Stand(NamedTuple):
 
     @property
     def half(self) -> Half:
-        agreed = {} if self.agreed is NEVER else {"f": self.agreed}
-        return half(agreed, {} if self.sent is NEVER else {"f": self.sent})
+        agreed = {} if self.agreed is NEVER else dict.fromkeys("fg", self.agreed)
+        return half(agreed, {} if self.sent is NEVER else dict.fromkeys("fg", self.sent))
 
 
 STANDS = {
     "same": Stand(OLD),
-    "moved": Stand("new"),
-    "moved otherwise": Stand("other"),
+    "moved": Stand(3),
+    "moved otherwise": Stand(1),
     "cleared": Stand(None),
     "emptied": Stand(""),
     "absent": Stand(ABSENT),
-    "first contact": Stand("new", NEVER),
-    "first contact, another value": Stand("other", NEVER),
+    "first contact": Stand(3, NEVER),
+    "first contact, another value": Stand(1, NEVER),
     "first contact, empty": Stand(None, NEVER),
     "first contact, absent": Stand(ABSENT, NEVER),
-    "sent and confirmed": Stand("new", OLD, "new"),
-    "sent and not shown yet": Stand(OLD, OLD, "new"),
-    "sent, then edited": Stand("other", OLD, "new"),
-    "sent to a field nobody knew": Stand("new", NEVER, "new"),
-    "agreed on another value": Stand("rewritten", "rewritten"),
+    "sent and confirmed": Stand(3, OLD, 3),
+    "sent and not shown yet": Stand(OLD, OLD, 3),
+    "sent, then edited": Stand(1, OLD, 3),
+    "sent to a field nobody knew": Stand(3, NEVER, 3),
+    "agreed on another value": Stand(5, 5),
 }
-LAWS = list(product((None, "left", "right"), ("left", "right", "ask"), (None, "left", "right", "ask"), (False, True)))
+RANKED = (1, 3, 2)
+"""Another order than that of numbers; 5 has no rank."""
+TIMES = {"left is newer": (9.0, 8.0), "right is newer": (8.0, 9.0), "at once": (9.0, 9.0), "no time": (9.0, None)}
+WINS = ("left", "right", "ask", "min", "max", "ranked", *TIMES)
+FIRST = (None, "left", "right", "ask", "max", "right is newer", "no time")
 
 
-def oracle(left: Stand, right: Stand, owner: Any, wins: Any, first: Any, once: bool) -> str:
+class Law(NamedTuple):
+    """Who decides."""
+
+    owner: Any
+    wins: str
+    first: str | None
+    once: bool
+    fill: bool
+    group: bool
+
+    def sync(self) -> Sync:
+        """A field of this law, or two in a group."""
+        more = {key: POLICIES.get(said, said) for key, said in (("wins", self.wins), ("first", self.first))}
+        order = RANKED if self.wins == "ranked" else ()
+        rules = [rule(name, owner=self.owner, once=self.once, fill=self.fill, order=order, **more) for name in "fg"]
+        return sync(*rules, groups={"both": ("f", "g")}) if self.group else sync(rules[0])
+
+
+POLICIES = dict.fromkeys(TIMES, "newest") | {"ranked": "max"}
+LAWS = [
+    law
+    for law in map(
+        Law._make, product((None, "left", "right"), WINS, FIRST, (False, True), (False, True), (False, True))
+    )
+    # one pair of times for both, and the order is for both
+    if not (law.wins in TIMES and law.first in TIMES and law.wins != law.first)
+]
+SYNCS = {law: law.sync() for law in LAWS}
+
+
+def oracle(left: Stand, right: Stand, law: Law) -> str:
     """The page sync.md, read aloud: nothing, left, right (whose value is taken), or hold."""
+    owner, wins, first, once, fill, _ = law
     if any(stand.now is ABSENT and not stand.known for stand in (left, right)):
         return "nothing"
     if left.now == right.now:
@@ -77,20 +113,37 @@ def oracle(left: Stand, right: Stand, owner: Any, wins: Any, first: Any, once: b
         return "nothing"
     if once and known:
         return "nothing"
+    if fill:
+        if known and not left.moved and not right.moved:
+            return "nothing"
+        empty_side = {(True, False): "left", (False, True): "right"}.get((blank_left, blank_right))
+        if empty_side is None or empty_side == owner or ABSENT in (left.now, right.now):
+            return "nothing"
+        return "right" if empty_side == "left" else "left"
     if owner:
         return owner if left.moved or right.moved or not known else "nothing"
     if known:
         standing = {(False, False): "nothing", (True, False): "left", (False, True): "right"}
-        return standing.get((left.moved, right.moved)) or clash(wins)
+        return standing.get((left.moved, right.moved)) or clash(wins, left.now, right.now, ())
     if first in ("left", "right"):
         return str(first)
-    if first is None and blank_left != blank_right:
+    if first in (None, "max") and blank_left != blank_right:
         return "right" if blank_left else "left"
-    return clash("ask" if first == "ask" else wins)
+    return clash(first or wins, left.now, right.now, RANKED if wins == "ranked" else ())
 
 
-def clash(wins: str) -> str:
-    return "hold" if wins == "ask" else wins
+def clash(wins: str, left: Any, right: Any, order: tuple[int, ...]) -> str:
+    if wins in ("left", "right"):
+        return wins
+    if wins in ("left is newer", "right is newer"):
+        return wins.split()[0]
+    if wins in ("ask", "at once", "no time") or not (isinstance(left, int) and isinstance(right, int)):
+        return "hold"
+    if order := RANKED if wins == "ranked" else order:
+        if not {left, right} <= set(order):
+            return "hold"
+        left, right = order.index(left), order.index(right)
+    return "left" if (left > right) == (wins != "min") else "right"
 
 
 def outcome(merged: Merged) -> tuple[str, Any]:
@@ -108,18 +161,20 @@ def outcome(merged: Merged) -> tuple[str, Any]:
 @pytest.mark.parametrize("right", STANDS)
 def test_the_table(left: str, right: str) -> None:
     one, two = STANDS[left], STANDS[right]
-    for owner, wins, first, once in LAWS:
-        law = sync(rule(owner=owner, wins=wins, first=first, once=once))
+    halves: dict[Side, Half | None] = {"left": one.half, "right": two.half}
+    items: dict[Side, Item] = {side: item({"f": at.now, "g": at.now}) for side, at in (("left", one), ("right", two))}
+    for law in LAWS:
+        times = TIMES.get(law.wins) or TIMES.get(str(law.first), (None, None))
+        timed: dict[Side, Item] = {s: replace(items[s], time=t) for s, t in zip(SIDES, times, strict=True)}
 
-        found = merge(
-            law, {"left": one.half, "right": two.half}, {"left": item({"f": one.now}), "right": item({"f": two.now})}
-        )
+        found = merge(SYNCS[law], halves, timed)
 
-        expected = oracle(one, two, owner, wins, first, once)
+        expected = oracle(one, two, law)
         taken = {"left": one.now, "right": two.now}.get(expected)
         if expected in ("left", "right") and taken is ABSENT:
             expected, taken = "nothing", None  # absent never overwrites
-        assert outcome(found) == (expected, taken), (owner, wins, first, once)
+        assert outcome(found) == (expected, taken), law
+        assert len(found.to_left + found.to_right) == (expected in ("left", "right")) * (1 + law.group), law
 
 
 def both(values_left: dict[str, Any], values_right: dict[str, Any]) -> Any:
@@ -210,8 +265,10 @@ def test_values_that_python_or_people_mix_up_differ(left: Any, right: Any) -> No
 def test_normalise_decides_what_differs_and_never_what_is_written() -> None:
     law = sync(rule(normalise=["trim", "casefold"]))
 
-    assert outcome(merge(law, AGREED, both({"f": " OLD "}, {"f": OLD}))) == ("nothing", None)
-    assert outcome(merge(law, AGREED, both({"f": " New "}, {"f": OLD}))) == ("left", " New ")
+    agreed: Any = {side: half({"f": "old"}) for side in SIDES}
+
+    assert outcome(merge(law, agreed, both({"f": " Old "}, {"f": "old"}))) == ("nothing", None)
+    assert outcome(merge(law, agreed, both({"f": " New "}, {"f": "old"}))) == ("left", " New ")
 
 
 @pytest.mark.parametrize(
@@ -223,9 +280,12 @@ def test_normalise_decides_what_differs_and_never_what_is_written() -> None:
         ({"owner": "left"}, OLD, "R", "right was edited and is put back, owner: left"),
         ({"owner": "right"}, "L", OLD, "left was edited and is put back, owner: right"),
         ({"owner": "left"}, "L", "R", "changed on left, owner: left"),
+        ({"wins": "max"}, 3, 4, "changed on both sides, wins: max"),
+        ({"fill": True}, "L", None, "right is empty, fill"),
+        ({"fill": True}, "", "R", "left is empty, fill"),
     ],
 )
-def test_every_move_says_why(law: dict[str, Any], left: str, right: str, why: str) -> None:
+def test_every_move_says_why(law: dict[str, Any], left: Any, right: Any, why: str) -> None:
     found = merge(sync(rule(**law)), AGREED, both({"f": left}, {"f": right}))
 
     assert [m.why for m in found.to_left + found.to_right] == [why]

@@ -1,6 +1,6 @@
 """This is where a test builds its small world: two systems in memory, a store, an audit log and a clock."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from daemon.audit.keys import create_keys, load_keys
 from daemon.audit.log import AuditLog, init_log
 from daemon.audit.reading import read_entries
 from daemon.core.mapping import Place, compile_rule
-from daemon.core.rules import Cases, End, Guards, Match, Rule, Side, Sync
+from daemon.core.rules import SIDES, Cases, End, Guards, Match, Rule, Side, Sync
 from daemon.engine import people
 from daemon.engine.explaining import explain
 from daemon.engine.report import Report, Request
@@ -67,14 +67,17 @@ class World:
         *,
         sync: Sync | None = None,
         capabilities: Mapping[Side, Capabilities] | None = None,
+        timed: Collection[Side] = (),
     ) -> None:
+        self.now = 1_780_000_000.0
         caps = {side: {"person": known} for side, known in (capabilities or {}).items()}
         look_up = {"person": ("number", "email")}
-        self.left = MemoryDriver({"person": left or {}}, name="hr", capabilities=caps.get("left"), find=look_up)
-        self.right = MemoryDriver({"person": right or {}}, name="crm", capabilities=caps.get("right"), find=look_up)
+        told = {s: {"capabilities": caps.get(s), "timed": ["person"] if s in timed else []} for s in SIDES}
+        clock = {"clock": lambda: self.now}
+        self.left = MemoryDriver({"person": left or {}}, name="hr", find=look_up, **told["left"], **clock)
+        self.right = MemoryDriver({"person": right or {}}, name="crm", find=look_up, **told["right"], **clock)
         self.folder = folder
         self.sync = sync or people_sync()
-        self.now = 1_780_000_000.0
         self._runs = count(1)
         (folder / "audit").mkdir()
         self.keys = create_keys(folder / "keys")
