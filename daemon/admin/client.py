@@ -113,6 +113,28 @@ class Client:
         """See Operations."""
         return self._call("retry", READS_SYSTEMS, sync=sync, key=key)
 
+    def drop(self, sync: str, key: str, *, actor: str, reason: str) -> Answer:
+        """See Operations."""
+        return self._call("drop", READS_SYSTEMS, sync=sync, key=key, reason=reason)
+
+    def pairs(self, sync: str, *, states: Sequence[str], after: int, limit: int) -> Answer:
+        """See Operations."""
+        return self._call("pairs", QUICK, sync=sync, states=list(states), after=after, limit=limit)
+
+    def pair(self, sync: str, key: str) -> Answer:
+        """See Operations."""
+        return self._call("pair", QUICK, sync=sync, key=key)
+
+    def import_pairs(
+        self, sync: str, *, rows: Sequence[tuple[int, str, str]], dry_run: bool, actor: str, reason: str
+    ) -> Answer:
+        """See Operations."""
+        return self._call("import_pairs", READS_SYSTEMS, sync=sync, rows=list(rows), dry_run=dry_run, reason=reason)
+
+    def unlink(self, sync: str, key: str, *, actor: str, reason: str) -> Answer:
+        """See Operations."""
+        return self._call("unlink", READS_SYSTEMS, sync=sync, key=key, reason=reason)
+
     def conflicts(self, sync: str | None) -> Answer:
         """See Operations."""
         return self._call("conflicts", QUICK, sync=sync)

@@ -38,16 +38,35 @@ class Operations(Protocol):
         """Read the configuration anew: {applied, generation, changes: [...], problems: [...]}."""
 
     def why(self, sync: str, key: str, *, actor: str) -> Answer:
-        """One pair explained: state, per field both values, what was agreed, the rule, and what happens next."""
+        """One pair explained: state, per field both values, what was agreed, the rule, what happens next with its
+        remedy, and `history`, the last outcomes and answers about it in the audit log."""
 
     def runs(self, sync: str | None, *, limit: int) -> Answer:
         """{runs: [{id, sync, started, ended, state, actor, report}]}, newest first."""
 
     def held(self, sync: str | None) -> Answer:
-        """{held: [{sync, pair, left, right, reason, since, attempts, next_try, fields | why}]}."""
+        """{held: [{sync, pair, left, right, reason, since, attempts, next_try, remedy, fields | why}]}."""
 
     def retry(self, sync: str, key: str, *, actor: str) -> Answer:
-        """Let a held pair be tried again in the next run: {pair, retried: true}."""
+        """Let a held pair be tried again in the next run, a single one find a partner: {pair, retried: true}."""
+
+    def drop(self, sync: str, key: str, *, actor: str, reason: str) -> Answer:
+        """Give a held pair up until its records change again: {pair, was, means, fields}."""
+
+    def pairs(self, sync: str, *, states: Sequence[str], after: int, limit: int) -> Answer:
+        """{pairs: [{sync, pair, left, right, state, reason, born, since}], next}: pairs behind number *after*."""
+
+    def pair(self, sync: str, key: str) -> Answer:
+        """What is remembered of one pair, without a value: the members of `pairs`, attempts, next_try, detail, and
+        {id, version, seen, match_keys, agreed, sent} as left_half and right_half."""
+
+    def import_pairs(
+        self, sync: str, *, rows: Sequence[tuple[int, str, str]], dry_run: bool, actor: str, reason: str
+    ) -> Answer:
+        """Take pairs over from a table of (line, left, right), all or nothing: {imported, known, faults, dry_run}."""
+
+    def unlink(self, sync: str, key: str, *, actor: str, reason: str) -> Answer:
+        """Dissolve a pair; both records stay, single: {pair, left, right, unlinked: true}."""
 
     def conflicts(self, sync: str | None) -> Answer:
         """{conflicts: [...]}: the held pairs whose reason is a conflict, in the form of `held`."""

@@ -28,11 +28,11 @@ from daemon.errors import NoSuch, TallystickError
 
 log = structlog.get_logger()
 
-QUICK: Final = frozenset({"status", "runs", "held", "conflicts"})
+QUICK: Final = frozenset({"status", "runs", "held", "conflicts", "pairs", "pair"})
 """Verbs that only look: they never queue behind those that wait for a run."""
 CALLS: Final = 200
 """Calls that may wait for a run at the same time; each has a thread."""
-LARGEST: Final = 1_000_000
+LARGEST: Final = 16_000_000
 """Bytes of a request."""
 GRACE: Final = 2
 """Seconds that open answers get when the daemon ends."""
@@ -123,12 +123,12 @@ def _endpoint(verb: str, operations: Operations, limiter: anyio.CapacityLimiter)
 
 
 async def _body(request: Request) -> bytes:
-    raw = b""
+    raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > LARGEST:
             raise wire.Usage(f"a request has at most {LARGEST} bytes")
-    return raw
+    return bytes(raw)
 
 
 def _actor(request: Request) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from daemon.cli.session import Session, TallystickGroup
-from daemon.cli.verbs import asking, audit, demo, living, running, setup
+from daemon.cli.verbs import asking, audit, demo, living, pairing, running, setup
 from daemon.errors import TallystickError
 
 USAGE, BUG, FILES, PERMISSION, INTERRUPTED = 64, 70, 74, 77, 130
@@ -27,7 +27,7 @@ def tallystick(context: click.Context) -> None:
     context.ensure_object(Session)
 
 
-for _room in (setup, running, living, asking, audit, demo):
+for _room in (setup, running, living, asking, pairing, audit, demo):
     for _verb in _room.VERBS:
         tallystick.add_command(_verb)
 

@@ -12,9 +12,9 @@ State: TypeAlias = Literal["active", "single", "held", "retired"]
 
 Reason: TypeAlias = Literal[
     "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale", "unreachable",
-    "gone", "scope", "merged", "ignored", "reference",
+    "gone", "scope", "merged", "ignored", "reference", "unlinked", "dropped",
 ]  # fmt: skip
-"""Why a pair is held, single or retired."""
+"""Why a pair is held, single or retired. unlinked: a person took the pair apart. dropped: a person gave it up."""
 
 Presence: TypeAlias = Literal["here", "gone", "outside", "unknown"]
 """outside: the record exists, and its scope says that it does not take part. unknown: not looked at."""
@@ -92,6 +92,11 @@ class Item:
     """Fields that refer to records without a partner."""
     time: float | None = None
     """When the record was last changed, by a clock that can be trusted; for `wins: newest`."""
+
+    @property
+    def appearance(self) -> bytes:
+        """All digests in one: equal as long as no shared field shows anything else, on any day."""
+        return b"".join(digest for _, digest in sorted(self.digests.items()))
 
 
 @dataclass(frozen=True, slots=True)

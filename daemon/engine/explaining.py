@@ -1,18 +1,33 @@
 """This is where one pair is explained: what is known, what both records show, and what the next run would do."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
-from connectors.base import Driver
+from connectors.base import ConnectorError, Driver
 from connectors.paths import ABSENT
 from daemon.audit.log import AuditLog
 from daemon.core.merge import moved
 from daemon.core.model import Decision, Item, Pair
 from daemon.core.rules import SIDES, Rule, Side, Sync
-from daemon.engine.finding import Clock, find, look_at
+from daemon.engine.context import Context
+from daemon.engine.finding import Clock, ask, find, look_alone, look_at
+from daemon.engine.pairing import plain
 from daemon.engine.report import line, shown
+from daemon.engine.waiting import remedy
 from daemon.engine.waiting import told as waiting_told
+from daemon.errors import TallystickError
 from daemon.store.store import Store
+
+ENDED: Final = {
+    "gone": "its record is gone; the pair has ended and keeps its ids, so that what is left is not new tomorrow",
+    "scope": "it left the scope; the pair has ended, and goes on when it comes back",
+    "merged": "the system joined its record with another one; the pair has ended",
+    "ignored": "it has no partner and shall not get one: `cases` or `create.when` says so",
+    "unlinked": "a person took it out of its pair; it is matched again only with somebody else, or by pairs import",
+    "dropped": "a person gave it up; it is looked at when it changes, or when a newcomer carries its match key",
+}
+"""What became of a pair for which the next run does nothing."""
 
 
 def explain(
@@ -22,28 +37,52 @@ def explain(
     pair = find(sync, store, key)
     told = waiting_told(sync.name, pair) | {"state": pair.state, "born": pair.born}
     if not (pair.left and pair.right):
-        return told | {"fields": {}, "next": _next_of_single(pair)}
+        context = ask(sync, drivers, store, audit, clock=clock, actor=actor)
+        return told | {"next": _next(sync, pair, _kept(pair)), **_lonely(context, pair)}
     decision = look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
     left, right = decision.left, decision.right
-    told |= {"presence": {"left": left.presence, "right": right.presence}, "next": line(sync, decision)}
+    coming = _next(sync, replace(pair, state=decision.state, reason=decision.reason), line(sync, decision))
+    told |= {"presence": {"left": left.presence, "right": right.presence}, "next": coming}
     if not (left.item and right.item):
         return told | {"fields": {}}
     items: dict[Side, Item] = {"left": left.item, "right": right.item}
     return told | {"fields": {rule.name: _field(sync, rule, pair, items, decision) for rule in sync.rules}}
 
 
-def _next_of_single(pair: Pair) -> dict[str, Any]:
-    return {"kind": pair.state, "reason": pair.reason, "detail": dict(pair.detail)}
+def _kept(pair: Pair) -> dict[str, Any]:
+    return {"kind": pair.state, "reason": pair.reason, "detail": plain(pair.detail)}
+
+
+def _next(sync: Sync, pair: Pair, coming: Mapping[str, Any]) -> dict[str, Any]:
+    """What the next run makes of *pair*, and what a person can do about it."""
+    return dict(coming) | {"remedy": remedy(sync.name, pair), "what": ENDED.get(pair.reason, "")}
+
+
+def _lonely(context: Context, pair: Pair) -> dict[str, Any]:
+    """What a record without a partner shows now."""
+    side: Side = "left" if pair.left else "right"
+    try:
+        item = look_alone(context, pair)
+    except (ConnectorError, TallystickError) as fault:
+        return {"presence": {side: "unknown"}, "fields": {}, "unread": str(fault)}
+    sync = context.sync
+    lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
+    told = {rule.name: {side: _value(sync, rule, item), f"{side}_path": lens.text} for rule, lens in lenses}
+    return {"presence": {side: "here"}, "fields": told}
+
+
+def _value(sync: Sync, rule: Rule, item: Item) -> Any:
+    value = item.values[rule.name]
+    if value is ABSENT:
+        return "(unreadable)" if rule.name in item.faults else "(absent)"
+    return shown(sync, rule.name, value)
 
 
 def _field(sync: Sync, rule: Rule, pair: Pair, items: Mapping[Side, Item], decision: Decision) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for side in SIDES:
-        value = items[side].values[rule.name]
         half = pair.half(side)
-        told[side] = shown(sync, rule.name, value)
-        if value is ABSENT:
-            told[side] = "(unreadable)" if rule.name in items[side].faults else "(absent)"
+        told[side] = _value(sync, rule, items[side])
         told[f"{side}_moved"] = moved(half, rule.name, items[side])
         told[f"{side}_path"] = lens.text if (lens := rule.lens(side)) else None
     told["same"] = rule.same(items["left"].values[rule.name], items["right"].values[rule.name])

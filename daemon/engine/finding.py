@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from connectors.base import ConnectorError, Driver
+from connectors.base import ConnectorError, Driver, Gone, Record
 from daemon.audit.log import AuditLog
-from daemon.core.model import Decision, Pair
+from daemon.core.model import Decision, Item, Pair
 from daemon.core.rules import SIDES, Side, Sync
-from daemon.engine.context import start
+from daemon.engine.context import Context, start
 from daemon.engine.planning import again
 from daemon.engine.report import Request
 from daemon.errors import NoSuch, TallystickError
@@ -35,6 +35,19 @@ def find(sync: Sync, store: Store, key: str) -> Pair:
     return next(iter(pairs.values()))
 
 
+def ask(
+    sync: Sync, drivers: Mapping[Side, Driver], store: Store, audit: AuditLog, *, clock: Clock, actor: str
+) -> Context:
+    """What a question about single records needs: both sides seen as a run sees them."""
+    request = Request("plan", actor=actor)
+    return start(sync, drivers, store, audit, clock=clock, run_id="", request=request, stop=lambda: False)
+
+
+def busy(store: Store, sync: int) -> frozenset[int]:
+    """Pairs with a write that is under way, or whose answer was lost."""
+    return frozenset(item["pair"] for flight in store.flights.open(sync) for item in flight.items)
+
+
 def look_at(
     sync: Sync, drivers: Mapping[Side, Driver], store: Store, audit: AuditLog, key: str, *, clock: Clock, actor: str
 ) -> Decision:
@@ -42,12 +55,21 @@ def look_at(
     pair = find(sync, store, key)
     if not (pair.left and pair.right):
         raise NoSuch(f"record '{key}' has no partner in {sync.name}")
-    request = Request("plan", only=key, actor=actor)
-    context = start(
-        sync, drivers, store, audit, clock=clock, run_id="", request=request, stop=lambda: False
-    )  # fmt: skip
+    context = ask(sync, drivers, store, audit, clock=clock, actor=actor)
     try:
         decisions = again(context, [replace(pair, line=b"")])
     except ConnectorError as fault:
         raise TallystickError(str(fault)) from None
     return decisions[0]
+
+
+def look_alone(context: Context, pair: Pair) -> Item:
+    """The record of a pair that has no partner, as it is now. Raises TallystickError where it cannot be had."""
+    side: Side = "left" if pair.left else "right"
+    half = pair.half(side)
+    assert half
+    answer = context.get(side, [half.id])[half.id]
+    if isinstance(answer, Record):
+        return context.views[side].item(answer)
+    why = "is gone" if isinstance(answer, Gone) else f"cannot be read: {answer.message}"
+    raise TallystickError(f"'{half.id}' on {side} {why}; run {context.sync.name} and look again")

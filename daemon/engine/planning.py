@@ -181,6 +181,8 @@ def _loners(
 ) -> Iterator[Decision]:
     """Records without a partner: newcomers, and those that were held or left alone before."""
     taken = _taken(context, waiting, busy)
+    for mine in waiting.values():
+        _leave_out_given_up(mine)
     candidates = {s: [Candidate(k, item.keys) for k, (_, item) in waiting[s].items()] + taken[s] for s in SIDES}
     found = match(context.sync.match_on, candidates["left"], candidates["right"])
     yield from _matched(context, waiting, found)
@@ -191,6 +193,20 @@ def _loners(
     }
     for side in SIDES:
         yield from _unmatched(context, side, {k: w for k, w in waiting[side].items() if k not in decided[side]})
+
+
+def _leave_out_given_up(mine: dict[int, tuple[Pair, Item]]) -> None:
+    """A record that a person gave up stands in nobody's way who carries the same match key."""
+    given_up = {key for key, (pair, item) in mine.items() if _is_given_up(pair, item)}
+    wanted = {k for key, (_, item) in mine.items() if key not in given_up for k in item.keys if k}
+    for key in given_up:
+        if wanted.intersection(mine[key][1].keys):
+            del mine[key]
+
+
+def _is_given_up(pair: Pair, item: Item) -> bool:
+    """Whether a person gave this record up, and it still shows what they saw."""
+    return pair.reason == "dropped" and pair.detail.get("look") == item.appearance
 
 
 def _singles(
@@ -272,6 +288,9 @@ def _matched(
     for pairs, asked in ((found.sure, False), (found.asked, True)):
         for left, right in pairs:
             (lp, li), (rp, ri) = waiting["left"][left], waiting["right"][right]
+            if rp.detail.get("parted") == li.record.id or lp.detail.get("parted") == ri.record.id:
+                yield from (_single("left", lp, li), _single("right", rp, ri))
+                continue
             decision = _link(context, lp, li, rp, ri)
             if asked and decision.line not in approved:
                 yield replace(_held_loner("left", lp, li, "confirm", {"candidate": ri.record.id}), line=decision.line)
@@ -295,14 +314,29 @@ def _link(context: Context, lp: Pair, li: Item, rp: Pair, ri: Item) -> Decision:
 
 
 def _held_loner(side: Side, pair: Pair, item: Item, reason: Reason, detail: Mapping[str, str]) -> Decision:
+    if "parted" in pair.detail:
+        detail = {**detail, "parted": pair.detail["parted"]}
+    return Decision(pair, *_alone(side, item), state="held", reason=reason, detail=detail, new=not pair.since)
+
+
+def _single(side: Side, pair: Pair, item: Item) -> Decision:
+    """A record that a person took out of its pair: it stays alone until somebody says who its partner is."""
+    return Decision(pair, *_alone(side, item), state="single", reason="unlinked", detail=pair.detail)
+
+
+def _alone(side: Side, item: Item) -> tuple[Look, Look]:
     here, nothing = Look("here", item), Look("gone")
-    left, right = (here, nothing) if side == "left" else (nothing, here)
-    return Decision(pair, left, right, state="held", reason=reason, detail=detail, new=not pair.since)
+    return (here, nothing) if side == "left" else (nothing, here)
 
 
 def _unmatched(context: Context, side: Side, waiting: Mapping[int, tuple[Pair, Item]]) -> Iterator[Decision]:
     view = context.views[side]
     for pair, item in waiting.values():
+        if "parted" in pair.detail:
+            yield _single(side, pair, item)
+            continue
+        if _is_given_up(pair, item):
+            continue
         try:
             wanted = view.may_be_born(item.record)
         except ValueError as fault:

@@ -1,16 +1,37 @@
-"""This is where what waits is listed, and tried again when a person says so."""
+"""This is where what waits is listed, with its remedy, and tried again or given up when a person says so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from connectors.base import ConnectorError, Driver
 from daemon.audit.entries import Entry
 from daemon.audit.log import AuditLog
-from daemon.core.model import Pair
-from daemon.core.rules import Side, Sync
-from daemon.engine.finding import find
-from daemon.errors import NoSuch
+from daemon.core.merge import WHOLE
+from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
+from daemon.core.rules import SIDES, Side, Sync
+from daemon.engine.context import Context
+from daemon.engine.finding import Clock, ask, busy, find, look_alone, look_at
+from daemon.engine.pairing import parted, plain
+from daemon.engine.report import shown
+from daemon.errors import Busy, NoSuch, TallystickError
 from daemon.store.store import Store
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "conflict": "decide: tallystick conflicts resolve {sync} {key} --take left|right",
+    "refused": "correct the value where it is kept; it is sent again when it changes, or on: tallystick held retry",
+    "unknown": "the next run looks for what became of the write; what cannot be found is compared by hand",
+    "ambiguous": "make the match keys differ, or name the pair: tallystick pairs import {sync} FILE.csv",
+    "confirm": "right: tallystick approve {sync} --only {key}; wrong: tallystick held drop {sync} {key}",
+    "case": "bring the records in order, or change `cases` in syncs/{sync}.yaml; the next run looks again",
+    "mapping": "correct the value where it is kept, or the field in syncs/{sync}.yaml; the next run looks again",
+    "reference": "give the record that it refers to a partner, or run the sync that does; it heals by itself",
+    "stale": "nothing to do: the next run reads both records again",
+    "unreachable": "the next run reads it again; look at the system's rights if that goes on",
+    "merged": "the system joined two records that both have a partner: decide which stays, then: tallystick held drop",
+}
+"""What a person can do, by the reason why a pair waits."""
+_SAME_OR_NOT: Final = "the same one: tallystick held retry {sync} {key}; another: tallystick held drop {sync} {key}"
 
 
 def held(store: Store, syncs: Sequence[str], reasons: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -24,6 +45,7 @@ def held(store: Store, syncs: Sequence[str], reasons: Sequence[str] = ()) -> lis
 
 
 def told(sync: str, pair: Pair) -> dict[str, Any]:
+    """One pair that waits, and what a person can do about it."""
     return {
         "sync": sync,
         "pair": pair.key,
@@ -33,25 +55,49 @@ def told(sync: str, pair: Pair) -> dict[str, Any]:
         "since": pair.since,
         "attempts": pair.attempts,
         "next_try": pair.next_try,
-        **pair.detail,
+        "remedy": remedy(sync, pair),
+        **plain(pair.detail),
     }
 
 
+def remedy(sync: str, pair: Pair) -> str:
+    """What a person can do, in one sentence; nothing where nothing waits."""
+    if pair.state != "held":
+        return ""
+    if "heir" in pair.detail or "again" in pair.detail:
+        return _SAME_OR_NOT.format(sync=sync, key=name_of(pair))
+    return REMEDIES[pair.reason].format(sync=sync, key=name_of(pair))
+
+
+def name_of(pair: Pair) -> str:
+    """What a person types to speak of *pair*."""
+    half = pair.left or pair.right
+    return half.id if half else str(pair.key)
+
+
 def retry(sync: Sync, store: Store, audit: AuditLog, key: str, *, actor: str) -> dict[str, Any]:
-    """Let a held pair be tried in the next run, whatever its waiting time."""
+    """Let a held pair be tried in the next run, whatever its waiting time; a single one looks for a partner again."""
     pair = find(sync, store, key)
-    audit.append([Entry({"action": "held.retry", "actor": actor, "sync": sync.name, "pair": pair.key})])
+    if pair.state not in ("held", "single"):
+        raise NoSuch(f"'{key}' of {sync.name} does not wait: it is {pair.state}")
     row = store.sync(sync.name)
     heir = next(iter(pair.detail.get("heir", {}).items()), None)
-    if heir is None:
-        store.pairs.remember(row.id, [_freed(pair)])
-    else:
-        succeeded, absorbed = _succeeded(store, row.id, pair, *heir)
-        store.pairs.remember(row.id, [succeeded], drop=[absorbed])
+    freed = [_freed(pair), *_former_partner(store, row.id, pair)]
+    after, drop = (freed, []) if heir is None else _succeeded(store, row.id, pair, *heir)
+    audit.append([Entry({"action": "held.retry", "actor": actor, "sync": sync.name, "pair": pair.key})])
+    store.pairs.remember(row.id, after, drop=drop)
     return {"sync": sync.name, "pair": pair.key, "retried": True}
 
 
-def _succeeded(store: Store, sync: int, pair: Pair, side: Side, heir: str) -> tuple[Pair, int]:
+def _former_partner(store: Store, sync: int, pair: Pair) -> list[Pair]:
+    """The record that *pair* was taken apart from, so that it may be found again."""
+    side: Side = "right" if pair.left else "left"
+    known = store.pairs.known(sync, side, [str(pair.detail.get("parted") or "")])
+    found = store.pairs.get(half.key for half in known.values()).values()
+    return [replace(one, detail={}) for one in found if one.detail.get("parted") == name_of(pair)]
+
+
+def _succeeded(store: Store, sync: int, pair: Pair, side: Side, heir: str) -> tuple[list[Pair], list[int]]:
     """*pair* with another record on *side*, and the key of the row that this record had for itself."""
     known = store.pairs.known(sync, side, [heir]).get(heir)
     own = store.pairs.get([known.key]).get(known.key) if known else None
@@ -59,11 +105,13 @@ def _succeeded(store: Store, sync: int, pair: Pair, side: Side, heir: str) -> tu
     if own is None or half is None or (own.left and own.right):
         raise NoSuch(f"record '{heir}' on {side} does not look for a partner any more; run the sync and look again")
     heard = replace(pair, detail={}, next_try=0.0, line=b"")
-    return (replace(heard, left=half) if side == "left" else replace(heard, right=half)), own.key
+    return [replace(heard, left=half) if side == "left" else replace(heard, right=half)], [own.key]
 
 
 def _freed(pair: Pair) -> Pair:
     """*pair* without its reason to wait. A record that came back alone looks for a partner like any newcomer."""
+    if pair.state == "single":
+        return replace(pair, state="held", reason="stale", detail={"why": "a person lets it look for a partner"})
     freed = replace(pair, next_try=0.0, line=b"", detail={k: v for k, v in pair.detail.items() if k != "again"})
     match pair.detail.get("again"):
         case ["left"] if pair.right and not pair.right.seen:
@@ -71,3 +119,120 @@ def _freed(pair: Pair) -> Pair:
         case ["right"] if pair.left and not pair.left.seen:
             return replace(freed, left=None)
     return freed
+
+
+def drop(
+    sync: Sync,
+    drivers: Mapping[Side, Driver],
+    store: Store,
+    audit: AuditLog,
+    key: str,
+    *,
+    actor: str,
+    reason: str,
+    clock: Clock,
+) -> dict[str, Any]:
+    """Give a held pair up until its records change again: {pair, was, means, fields}. Nothing is written anywhere."""
+    pair = find(sync, store, key)
+    if pair.state != "held":
+        raise NoSuch(f"'{key}' of {sync.name} is not held: it is {pair.state}")
+    context = ask(sync, drivers, store, audit, clock=clock, actor=actor)
+    if pair.key in busy(store, context.row.id):
+        raise Busy(f"a write to '{key}' is under way or its answer was lost; run {sync.name} and try again")
+    values: dict[str, Any] = {}
+    if pair.left and pair.right:
+        decision = look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
+        after, means, values = _given_up(context, pair, decision)
+    else:
+        after, means = _left_alone(context, pair)
+    body = {"action": "held.dropped", "actor": actor, "sync": sync.name, "pair": pair.key, "was": pair.reason}
+    ids = {side: half.id if (half := pair.half(side)) else None for side in SIDES}
+    audit.append([Entry(body | ids | {"means": means, "fields": values, "reason": reason})])
+    store.pairs.remember(context.row.id, after)
+    return {"sync": sync.name, "pair": pair.key, "was": pair.reason, "means": means, "fields": sorted(values)}
+
+
+def _left_alone(context: Context, pair: Pair) -> tuple[list[Pair], str]:
+    """A record without a partner stays alone; one that could have been a partner is no longer proposed."""
+    try:
+        item = look_alone(context, pair)
+    except ConnectorError as fault:
+        raise TallystickError(str(fault)) from None
+    if found := _candidate(context, pair):
+        left, right = (pair, found) if pair.left else (found, pair)
+        joined = replace(left, right=right.half("right"))
+        return parted(joined, right.key, context.clock()), "the two are not the same, and are not matched again"
+    side: Side = "left" if pair.left else "right"
+    half = context.views[side].half(item, {}, {})
+    detail = {"look": item.appearance, **{n: v for n, v in pair.detail.items() if n == "parted"}}
+    alone = replace(_quiet(pair, context.clock()), state="single", reason="dropped", detail=detail)
+    return [
+        replace(alone, left=half) if side == "left" else replace(alone, right=half)
+    ], "it gets no partner until it changes or a newcomer carries its match key"
+
+
+def _candidate(context: Context, pair: Pair) -> Pair | None:
+    """The record that waits for a person to confirm that it is the same as that of *pair*."""
+    if pair.reason != "confirm":
+        return None
+    side: Side = "right" if pair.left else "left"
+    id = str(pair.detail["candidate"])
+    known = context.store.pairs.known(context.row.id, side, [id]).get(id)
+    found = context.store.pairs.get([known.key])[known.key] if known else None
+    return found if found and not (found.left and found.right) else None
+
+
+def _given_up(context: Context, pair: Pair, decision: Decision) -> tuple[list[Pair], str, dict[str, Any]]:
+    """What two records become that a person lets differ: their fields as they stand, or the end of the pair."""
+    looks = {side: decision.look(side) for side in SIDES}
+    if any(look.presence == "unknown" for look in looks.values()):
+        raise TallystickError("a record of the pair cannot be read now; try again")
+    if "again" in pair.detail or any(look.presence != "here" for look in looks.values()):
+        gone = "again" in pair.detail or "gone" in {look.presence for look in looks.values()}
+        return [_ended(context, pair, looks, "gone" if gone else "scope")], "the pair ends; what is there stays", {}
+    names = _fields_in_question(pair, decision)
+    if not names:
+        raise NoSuch("nothing of it waits for a person; the next run settles it")
+    items = {side: item for side in SIDES if (item := looks[side].item)}
+    waits = decision.changes or any(WHOLE in why for why in decision.held.values())
+    after = _quiet(pair, context.clock())
+    if waits:  # other edits of it go on, and held pairs are read again wherever the cursors stand
+        after = replace(after, state="held", reason="stale", detail={"why": "the next run writes its other fields"})
+    halves = {side: _accepted(context, pair, side, items[side], names, seen=not waits) for side in SIDES}
+    values = {n: {s: shown(context.sync, n, item.values[n]) for s, item in items.items()} for n in names}
+    means = "both sides keep what they show until one of them changes"
+    return [replace(after, left=halves["left"], right=halves["right"])], means, values
+
+
+def _fields_in_question(pair: Pair, decision: Decision) -> list[str]:
+    """What nobody could decide, or what a system would not have."""
+    names = {name for name, why in decision.held.items() if WHOLE not in why}
+    if pair.reason == "refused" and pair.line == decision.line:
+        names |= {move.field for change in decision.changes for move in change.moves}
+    return sorted(names)
+
+
+def _accepted(context: Context, pair: Pair, side: Side, item: Item, names: Sequence[str], *, seen: bool) -> Half:
+    """The half as if both had agreed on what *names* show; everything else stands as it stood."""
+    half = pair.half(side)
+    assert half
+    told = {name for name in names if name not in item.faults}
+    agreed = dict(half.agreed) | {name: item.digests[name] for name in told}
+    sent = {name: digest for name, digest in half.sent.items() if name not in told}
+    return context.views[side].half(item, agreed, sent, seen=seen)
+
+
+def _ended(context: Context, pair: Pair, looks: Mapping[Side, Look], reason: Reason) -> Pair:
+    halves: dict[Side, Half] = {}
+    for side in SIDES:
+        half, item = pair.half(side), looks[side].item
+        assert half
+        kept = context.views[side].half(item, dict(half.agreed), dict(half.sent)) if item else replace(half, seen=b"")
+        halves[side] = replace(kept, keys=()) if item is None or "heir" in pair.detail else kept
+    quiet = replace(_quiet(pair, context.clock()), state="retired", reason=reason)
+    return replace(quiet, left=halves["left"], right=halves["right"])
+
+
+def _quiet(pair: Pair, now: float) -> Pair:
+    """*pair* without anything that it waits for."""
+    return replace(pair, state="active", reason="", detail={}, since=now, next_try=0.0, attempts=0, line=b"")

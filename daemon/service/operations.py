@@ -18,13 +18,15 @@ from daemon.audit.verify import verify_log
 from daemon.core.rules import Side, Sync
 from daemon.engine import people
 from daemon.engine.explaining import explain
+from daemon.engine.pairing import Row, import_pairs, list_pairs, show_pair, unlink
 from daemon.engine.report import Request
 from daemon.engine.resolving import resolve
 from daemon.engine.run import run_sync
-from daemon.engine.waiting import held, retry
+from daemon.engine.waiting import drop, held, retry
 from daemon.errors import Busy, TallystickError
 from daemon.service import clock
 from daemon.service.generation import Generation
+from daemon.service.history import recent
 from daemon.service.places import audit_folder
 from daemon.service.runtime import Runtime
 from daemon.store.store import Store
@@ -143,7 +145,9 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            return explain(*self._ends(generation, sync), key, clock=clock.now, actor=actor)
+            told = explain(*self._ends(generation, sync), key, clock=clock.now, actor=actor)
+            keys = load_keys(generation.config.daemon.audit_keys)
+            return told | {"history": recent(self._runtime.audit, keys, sync, told)}
 
         return self._turns.beside(sync, _told(job))
 
@@ -166,6 +170,47 @@ class ServiceOperations:
             return retry(rules, self._runtime.store, self._runtime.audit, key, actor=actor)
 
         return self._alone("retry", sync, job)
+
+    def drop(self, sync: str, key: str, *, actor: str, reason: str) -> Answer:
+        """See Operations."""
+
+        def job(generation: Generation, stop: Stop) -> Answer:
+            del stop
+            return drop(*self._ends(generation, sync), key, actor=actor, reason=reason, clock=clock.now)
+
+        return self._alone("drop", sync, job)
+
+    def pairs(self, sync: str, *, states: Sequence[str], after: int, limit: int) -> Answer:
+        """See Operations."""
+        rules = self._turns.current().sync(sync).rules
+        return list_pairs(rules, self._runtime.store, states=states, after=after, limit=limit)
+
+    def pair(self, sync: str, key: str) -> Answer:
+        """See Operations."""
+        return show_pair(self._turns.current().sync(sync).rules, self._runtime.store, key)
+
+    def import_pairs(
+        self, sync: str, *, rows: Sequence[tuple[int, str, str]], dry_run: bool, actor: str, reason: str
+    ) -> Answer:
+        """See Operations."""
+        given = [Row(*row) for row in rows]
+
+        def job(generation: Generation, stop: Stop) -> Answer:
+            del stop
+            ends = self._ends(generation, sync)
+            return import_pairs(*ends, given, dry_run=dry_run, actor=actor, reason=reason, clock=clock.now)
+
+        return self._alone("import", sync, job)
+
+    def unlink(self, sync: str, key: str, *, actor: str, reason: str) -> Answer:
+        """See Operations."""
+
+        def job(generation: Generation, stop: Stop) -> Answer:
+            del stop
+            rules, _, store, audit = self._ends(generation, sync)
+            return unlink(rules, store, audit, key, actor=actor, reason=reason, clock=clock.now)
+
+        return self._alone("unlink", sync, job)
 
     def conflicts(self, sync: str | None) -> Answer:
         """See Operations."""

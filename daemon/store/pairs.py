@@ -95,6 +95,13 @@ class Pairs:
         sql = f"SELECT key FROM pair WHERE sync = ? AND state IN ({marks})"  # noqa: S608  # question marks only
         return [key for (key,) in self._db.rows(sql, sync, *states)]
 
+    def listed(self, sync: int, states: Sequence[str], *, after: int, limit: int) -> list[int]:
+        """The first *limit* keys behind *after*, of pairs in one of *states*; in any state where none is named."""
+        marks = ",".join("?" * len(states))
+        chosen = f" AND state IN ({marks})" if states else ""
+        sql = f"SELECT key FROM pair WHERE sync = ? AND key > ?{chosen} ORDER BY key LIMIT ?"  # noqa: S608
+        return [key for (key,) in self._db.rows(sql, sync, after, *states, limit)]
+
     def standing(self, sync: int, side: Side) -> Iterator[tuple[int, str]]:
         """Key and record id of every half on *side* whose pair has not ended, in the order of keys."""
         after = 0

@@ -197,3 +197,82 @@ def test_the_runs_of_the_past_are_listed(running: Path) -> None:
 
     assert told["state"] == "done"
     assert told["actor"].startswith("uid:")
+
+
+def pair_up(folder: Path, *lines: str) -> str:
+    (folder / "pairs.csv").write_text("\n".join(["left,right", *lines]) + "\n")
+    return "pairs.csv"
+
+
+def test_pairs_are_listed_taken_apart_and_imported_again(running: Path) -> None:
+    listed = json.loads(call("pairs", "list", "people", "-o", "json", folder=running).stdout)["pairs"]
+    partner = {pair["left"]: pair["right"] for pair in listed}
+    shown = call("pairs", "show", "people", "102", folder=running)
+    unlinked = call("pairs", "unlink", "people", "102", "--reason", "two people", folder=running)
+    quiet = call("run", "people", "--full", folder=running)
+    table = pair_up(running, f"102,{partner['102']}")
+    dry = call("pairs", "import", "people", table, "--dry-run", folder=running)
+    imported = call("pairs", "import", "people", table, "--reason", "it was right", folder=running)
+    again = call("run", "people", folder=running)
+
+    assert "  left: 102" in shown.stdout
+    assert "agreed: " in shown.stdout
+    assert "Hopper" not in shown.stdout
+    assert "are no pair any more" in unlinked.stdout
+    assert "nothing to do" in quiet.stdout
+    assert dry.stdout == "all good: 1 pair would be imported\n"
+    assert imported.stdout.startswith("imported: 1 pair\n")
+    assert again.returncode == 0
+    paged = call("pairs", "list", "people", "--limit", "2", folder=running).stdout
+    assert paged.splitlines()[-1] == "more: tallystick pairs list people --after 3"
+    history = json.loads(call("why", "people", "102", "-o", "json", folder=running).stdout)["history"]
+    assert [entry["action"] for entry in history] == ["outcome", "pair.unlinked", "pairs.imported"]
+    assert history[1]["reason"] == "two people"
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (["102,nobody"], "line 2: phonebook.person has no record 'nobody'\nnothing is imported: 1 fault\n"),
+        (["102,"], "pairs.csv:2: right is empty"),
+        ([",7"], "pairs.csv:2: left is empty"),
+    ],
+)
+def test_a_table_of_pairs_with_a_fault_imports_nothing(example: Path, table: list[str], words: str) -> None:
+    done = call("pairs", "import", "people", pair_up(example, *table), folder=example)
+
+    assert done.returncode == 1
+    assert words in done.stdout + done.stderr
+    assert call("pairs", "list", "people", folder=example).stdout == "no pairs\n"
+
+
+def test_a_table_without_the_two_columns_or_with_other_bytes_is_refused(example: Path) -> None:
+    (example / "a.csv").write_text("links,rechts\n1,2\n")
+    (example / "b.csv").write_bytes(b"left,right\n\xff\xfe,2\n")
+
+    first = call("pairs", "import", "people", "a.csv", folder=example)
+    second = call("pairs", "import", "people", "b.csv", folder=example)
+
+    assert "a.csv:1: no column 'left'" in first.stderr
+    assert "b.csv:" in second.stderr
+    assert "not a table" in second.stderr
+    assert first.returncode == second.returncode == 1
+
+
+def test_a_conflict_is_shown_and_given_up(running: Path) -> None:
+    edit(running / "staff.csv", "+49 30 1234502", "+49 30 1")
+    edit(running / "phonebook.jsonl", "+49 30 1234502", "+49 30 2")
+    call("run", "people", folder=running)
+
+    listed = call("held", "list", folder=running)
+    shown = call("conflicts", "show", "people", "102", folder=running)
+    dropped = call("held", "drop", "people", "102", "--reason", "both are right", folder=running)
+    after = call("run", "people", "--full", folder=running)
+
+    assert "conflict: decide: tallystick conflicts resolve people 102 --take left|right" in listed.stdout
+    assert "decide: tallystick conflicts resolve people 102 --take left|right" in shown.stdout
+    assert shown.returncode == call("held", "show", "people", "102", folder=running).returncode == 0
+    assert "102 is given up (conflict): both sides keep what they show" in dropped.stdout
+    assert "  fields: phone" in dropped.stdout
+    assert after.returncode == 0
+    assert "nothing is held" in call("held", folder=running).stdout

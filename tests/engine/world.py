@@ -14,10 +14,11 @@ from daemon.core.mapping import Place, compile_rule
 from daemon.core.rules import SIDES, Cases, End, Guards, Match, Rule, Side, Sync
 from daemon.engine import people
 from daemon.engine.explaining import explain
+from daemon.engine.pairing import Row, import_pairs, list_pairs, unlink
 from daemon.engine.report import Report, Request
 from daemon.engine.resolving import resolve
 from daemon.engine.run import run_sync
-from daemon.engine.waiting import held, retry
+from daemon.engine.waiting import drop, held, retry
 from daemon.store.store import Store
 
 HOUR = 3600.0
@@ -131,6 +132,29 @@ class World:
 
     def retry(self, key: str) -> None:
         retry(self.sync, self.store, self.audit, key, actor="uid:1000")
+
+    def drop(self, key: str) -> dict[str, Any]:
+        return drop(
+            self.sync, self.drivers, self.store, self.audit, key, actor="uid:1000", reason="known",
+            clock=lambda: self.now,
+        )  # fmt: skip
+
+    def import_pairs(self, *ids: tuple[str, str], dry_run: bool = False) -> dict[str, Any]:
+        rows = [Row(line, left, right) for line, (left, right) in enumerate(ids, 2)]
+        return import_pairs(
+            self.sync, self.drivers, self.store, self.audit, rows, dry_run=dry_run, actor="uid:1000", reason="move",
+            clock=lambda: self.now,
+        )  # fmt: skip
+
+    def unlink(self, key: str) -> dict[str, Any]:
+        return unlink(
+            self.sync, self.store, self.audit, key, actor="uid:1000", reason="two people", clock=lambda: self.now
+        )
+
+    def pairs(self, *states: str) -> list[tuple[Any, ...]]:
+        """Left, right, state and reason of the pairs that are remembered."""
+        told = list_pairs(self.sync, self.store, states=states, after=0, limit=100)["pairs"]
+        return [(one["left"], one["right"], one["state"], one["reason"]) for one in told]
 
     def held(self) -> list[dict[str, Any]]:
         return held(self.store, [self.sync.name])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from daemon.cli.text.lines import Line, columns, moment, quoted, shown
+from daemon.cli.text.lines import Line, columns, moment, plural, quoted, shown
 from daemon.cli.text.plan import decision_text
 
 
@@ -28,16 +28,15 @@ def held_text(answer: Mapping[str, Any]) -> Iterator[Line]:
     if not rows:
         yield Line("no conflicts" if "conflicts" in answer else "nothing is held", "good")
         return
-    table = [[r.get("sync"), r.get("left"), r.get("right"), r.get("reason"), moment(r.get("since")), _what(r)]
-             for r in rows]  # fmt: skip
-    yield from columns(table, ["SYNC", "LEFT", "RIGHT", "REASON", "SINCE", "WHAT"])
+    table = [[r.get("sync"), r.get("left"), r.get("right"), r.get("reason"), moment(r.get("since")),
+              r.get("attempts") or None, moment(r.get("next_try")), _what(r)] for r in rows]  # fmt: skip
+    yield from columns(table, ["SYNC", "LEFT", "RIGHT", "REASON", "SINCE", "TRIED", "NEXT TRY", "WHAT"])
     first = rows[0]
     key = first.get("left") or first.get("right")
     yield Line("")
     yield Line(f"look: tallystick why {first.get('sync')} {key}", "quiet")
-    if clash := next((r for r in rows if r.get("reason") == "conflict"), None):
-        key = clash.get("left") or clash.get("right")
-        yield Line(f"decide: tallystick conflicts resolve {clash.get('sync')} {key} --take left|right", "quiet")
+    for reason, remedy in {r.get("reason"): r.get("remedy") for r in reversed(rows) if r.get("remedy")}.items():
+        yield Line(f"{reason}: {remedy}", "quiet")
 
 
 def _field_row(name: str, told: Mapping[str, Any]) -> list[Any]:
@@ -49,20 +48,30 @@ def _field_row(name: str, told: Mapping[str, Any]) -> list[Any]:
 def _next(answer: Mapping[str, Any]) -> Iterator[Line]:
     """What the next run does, and what a person can do."""
     coming = answer.get("next") or {}
-    sync, key = answer.get("sync"), answer.get("left") or answer.get("right")
     yield Line("")
     if answer.get("next_try"):
         yield Line(f"tried {answer.get('attempts')} times; again from {moment(answer['next_try'])}")
-    if coming.get("reason") == "conflict":
-        yield Line(f"a person decides: tallystick conflicts resolve {sync} {key} --take left|right", "change")
-    elif coming.get("changes"):
+    if coming.get("changes"):
         yield Line("the next run writes:")
         yield from decision_text(coming)
+    elif coming.get("what"):
+        yield Line(str(coming["what"]))
     elif coming.get("reason"):
         yield Line(f"it waits: {coming['reason']}{_detail(coming.get('detail') or {})}", "change")
-        yield from _remedy(coming, str(sync))
     else:
         yield Line("the next run has nothing to do here", "good")
+    if coming.get("remedy"):
+        yield Line(str(coming["remedy"]), "change")
+    if history := answer.get("history"):
+        yield Line("")
+        yield from (Line(_past(entry), "quiet") for entry in history)
+
+
+def _past(entry: Mapping[str, Any]) -> str:
+    """One line of the audit log about this pair."""
+    words = [entry.get(name) for name in ("action", "op", "result", "message", "take", "means", "reason", "actor")]
+    fields = ", ".join(entry.get("fields") or ())
+    return "  ".join([moment(entry.get("time")), *(str(word) for word in words if word), *([fields] if fields else [])])
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
@@ -74,18 +83,6 @@ def _detail(detail: Mapping[str, Any]) -> str:
         text = value if isinstance(value, str) else quoted(value)
         told.append(text if name in ("why", "message") else f"{name}: {text}")
     return f", {', '.join(told)}" if told else ""
-
-
-def _remedy(coming: Mapping[str, Any], sync: str) -> Iterator[Line]:
-    """What a person can do about a pair that waits for no decision of theirs."""
-    again = f"the next run looks again by itself: tallystick run {sync}"
-    match coming["reason"]:
-        case "case":
-            yield Line(f"bring the records in order, or change `cases` in syncs/{sync}.yaml; {again}")
-        case "mapping":
-            yield Line(f"correct the value where it is kept, or the field in syncs/{sync}.yaml; {again}")
-        case "reference":
-            yield Line(f"it waits until the record that it refers to has a partner; {again}")
 
 
 def _what(row: Mapping[str, Any]) -> str:
@@ -100,6 +97,68 @@ def resolved_text(answer: Mapping[str, Any]) -> Iterator[Line]:
     fields = ", ".join(answer.get("fields") or ()) or "every field in conflict"
     yield Line(f"taken: {answer.get('take')} for {fields}; it holds for the two values that stand there now", "good")
     yield Line(f"next: tallystick run {answer.get('sync')}")
+
+
+def dropped_text(answer: Mapping[str, Any]) -> Iterator[Line]:
+    """A held pair that a person gave up, and what that means."""
+    yield Line(f"{answer.get('key')} is given up ({answer.get('was')}): {answer.get('means')}", "good")
+    if fields := answer.get("fields"):
+        yield Line(f"  fields: {', '.join(fields)}")
+
+
+def pairs_text(answer: Mapping[str, Any]) -> Iterator[Line]:
+    """Pairs, one a line, in the order of their numbers."""
+    rows = answer.get("pairs") or []
+    if not rows:
+        yield Line("no pairs")
+        return
+    heads = ["PAIR", "LEFT", "RIGHT", "STATE", "REASON", "BORN", "SINCE"]
+    table = [[r.get("pair"), r.get("left"), r.get("right"), r.get("state"), r.get("reason") or None, r.get("born"),
+              moment(r.get("since"))] for r in rows]  # fmt: skip
+    yield from columns(table, heads)
+    if answer.get("next") is not None:
+        yield Line(f"more: tallystick pairs list {answer.get('sync')} --after {answer['next']}", "quiet")
+
+
+def pair_text(answer: Mapping[str, Any]) -> Iterator[Line]:
+    """What is remembered of one pair."""
+    names = f"{shown(answer.get('left'))} <-> {shown(answer.get('right'))}"
+    reason = f" ({answer['reason']})" if answer.get("reason") else ""
+    yield Line(f"{answer.get('sync')}: {names} is {answer.get('state')}{reason}", "head")
+    yield Line(f"  pair {answer.get('pair')}, {answer.get('born')}, since {moment(answer.get('since'))}")
+    if text := _detail(answer.get("detail") or {}):
+        yield Line(f"  waits{text}")
+    for side in ("left", "right"):
+        half = answer.get(f"{side}_half")
+        if not half:
+            yield Line(f"  {side}: nobody")
+            continue
+        yield Line(f"  {side}: {half['id']}" + (f", version {half['version']}" if half.get("version") else ""))
+        yield Line(f"    agreed: {', '.join(half.get('agreed') or ()) or 'nothing yet'}", "quiet")
+        if half.get("sent"):
+            yield Line(f"    sent, not seen yet: {', '.join(half['sent'])}", "quiet")
+
+
+def imported_text(answer: Mapping[str, Any]) -> Iterator[Line]:
+    """What became of a table of pairs: every fault with its line, or how many were taken over."""
+    faults = answer.get("faults") or []
+    for fault in faults:
+        yield Line(f"line {fault.get('line')}: {fault.get('text')}", "bad")
+    known = f"; {answer['known']} were known already" if answer.get("known") else ""
+    if faults:
+        yield Line(f"nothing is imported: {plural(len(faults), 'fault')}", "bad")
+    elif answer.get("dry_run"):
+        yield Line(f"all good: {plural(answer['imported'], 'pair')} would be imported{known}", "good")
+    else:
+        yield Line(f"imported: {plural(answer['imported'], 'pair')}{known}", "good")
+        yield Line(f"next: tallystick plan {answer.get('sync')}")
+
+
+def unlinked_text(answer: Mapping[str, Any]) -> Iterator[Line]:
+    """A pair that was taken apart."""
+    names = f"{answer.get('left')} and {answer.get('right')}"
+    yield Line(f"{names} are no pair any more; both stay as they are and are not matched with each other again", "good")
+    yield Line(f"to pair one anew: tallystick pairs import {answer.get('sync')} FILE.csv", "quiet")
 
 
 def retried_text(answer: Mapping[str, Any]) -> Iterator[Line]:

@@ -28,12 +28,7 @@ def why(session: Session, sync: str, key: str) -> int:
 
     KEY is a record id on either side.
     """
-    from daemon.cli.text.pairs import why_text
-
-    with session.operations() as operations:
-        answer = operations.why(sync, key, actor=session.actor)
-    session.show({"sync": sync, **answer}, why_text)
-    return 0
+    return _show(session, sync, key)
 
 
 @click.command(cls=Verb)
@@ -52,16 +47,25 @@ def runs(session: Session, sync: str | None, limit: int) -> int:
 @click.group(cls=SyncOrVerb, invoke_without_command=True)
 @click.pass_context
 def conflicts(context: click.Context) -> int:
-    """Pairs that both sides changed: list them, or `resolve` one."""
+    """Pairs that both sides changed: list them, `show` or `resolve` one."""
     return _list_conflicts(context.find_object(Session), None) if context.invoked_subcommand is None else 0
 
 
-@conflicts.command("list", hidden=True)
-@click.argument("sync")
+@conflicts.command("list")
+@click.argument("sync", required=False)
 @click.pass_obj
-def list_conflicts(session: Session, sync: str) -> int:
-    """The conflicts of one sync."""
+def list_conflicts(session: Session, sync: str | None) -> int:
+    """The conflicts of one sync, or of all."""
     return _list_conflicts(session, sync)
+
+
+@conflicts.command("show")
+@click.argument("sync")
+@click.argument("key")
+@click.pass_obj
+def show_conflict(session: Session, sync: str, key: str) -> int:
+    """One conflict with both values, field by field; the same as `why`."""
+    return _show(session, sync, key)
 
 
 @conflicts.command()
@@ -85,16 +89,44 @@ def resolve(session: Session, sync: str, key: str, take: str, fields: tuple[str,
 @click.group(cls=SyncOrVerb, invoke_without_command=True)
 @click.pass_context
 def held(context: click.Context) -> int:
-    """Pairs that wait: list them, or `retry` one."""
+    """Pairs that wait: list them, `show`, `retry` or `drop` one."""
     return _list_held(context.find_object(Session), None) if context.invoked_subcommand is None else 0
 
 
-@held.command("list", hidden=True)
-@click.argument("sync")
+@held.command("list")
+@click.argument("sync", required=False)
 @click.pass_obj
-def list_held(session: Session, sync: str) -> int:
-    """The held pairs of one sync."""
+def list_held(session: Session, sync: str | None) -> int:
+    """The held pairs of one sync, or of all: reason, since when, next try, and what helps."""
     return _list_held(session, sync)
+
+
+@held.command("show")
+@click.argument("sync")
+@click.argument("key")
+@click.pass_obj
+def show_held(session: Session, sync: str, key: str) -> int:
+    """One held pair: what it waits for, and what helps; the same as `why`."""
+    return _show(session, sync, key)
+
+
+@held.command()
+@click.argument("sync")
+@click.argument("key")
+@click.option("--reason", default="", help="Why; it is kept in the audit log.")
+@click.pass_obj
+def drop(session: Session, sync: str, key: str, reason: str) -> int:
+    """Give a held pair up until its records change again.
+
+    Fields that wait stay as they are on both sides; a pair that lost a record ends; a record without a partner stays
+    alone. Nothing is written to any system.
+    """
+    from daemon.cli.text.pairs import dropped_text
+
+    with session.operations() as operations:
+        answer = operations.drop(sync, key, actor=session.actor, reason=reason)
+    session.show({"key": key, **answer}, dropped_text)
+    return 0
 
 
 @held.command()
@@ -108,6 +140,15 @@ def retry(session: Session, sync: str, key: str) -> int:
     with session.operations() as operations:
         answer = operations.retry(sync, key, actor=session.actor)
     session.show({"sync": sync, "key": key, **answer}, retried_text)
+    return 0
+
+
+def _show(session: Session, sync: str, key: str) -> int:
+    from daemon.cli.text.pairs import why_text
+
+    with session.operations() as operations:
+        answer = operations.why(sync, key, actor=session.actor)
+    session.show({"sync": sync, **answer}, why_text)
     return 0
 
 
