@@ -319,7 +319,7 @@ def _fingerprint(config: SyncConfig) -> str:
     ends = {f"the {side} side": end for side, end in (("left", config.left), ("right", config.right))}
     parts = {"match_on": _digest(config.match_on), "direction": _digest(config.direction)}
     parts |= {name: _digest(end.model_dump(exclude={"canary"}, exclude_defaults=True)) for name, end in ends.items()}
-    return _JSON.encode({name: digest[:16] for name, digest in parts.items()}).decode()
+    return ";".join(f"{name}={digest[:16]}" for name, digest in parts.items())
 
 
 def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:

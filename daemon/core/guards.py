@@ -24,11 +24,11 @@ class Trip:
     allowed: int
     pairs: int
     field: str = ""
-    """The field that is blanked, the entity whose listing shrank, or what else is wrong with a system in a sentence."""
+    """The field that is blanked, the entity whose listing shrank, or in a sentence what else is out of the ordinary."""
 
     def __str__(self) -> str:
         if self.kind == "adopt":
-            return f"the first plan of this configuration: {self.count} decisions wait for approval"
+            return f"{self.field or 'the first plan of this sync'}: {self.count} decisions wait for approval"
         if self.kind == "shrink":
             return f"{self.field} lists {self.count} records after {self.pairs}: nothing is written"
         if self.kind in ("tenant", "canary", "cursor"):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from connectors.base import Driver, Failed, Gone, Record
 from daemon.audit.log import AuditLog
+from daemon.core.caution import cautious
 from daemon.core.digests import Notcher
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.references import References
@@ -62,15 +63,22 @@ def start(
     stop: Callable[[], bool],
 ) -> Context:
     """Everything that a run needs, made from what is given and what is remembered."""
+    row = store.sync(sync.name)
+    sync = cautious(sync) if row.restored else sync
     at = datetime.fromtimestamp(clock(), UTC)
     salt = _salt(sync, at)
     notcher = Notcher(store.vault.notch_key, sync.name, salt=salt)
     references = References(sync, store, drivers)
     views = {s: View(sync, s, notcher, drivers[s].describe(sync.end(s).entity), at, references) for s in SIDES}
-    row = store.sync(sync.name)
-    return Context(
+    context = Context(
         sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views, references
     )  # fmt: skip
+    if row.restored:
+        context.say(
+            "what is remembered may be older than what was done: clashes and deletes wait for a person, until nothing"
+            f" is held any more, or after `tallystick approve {sync.name} --kind restored`"
+        )
+    return context
 
 
 def _salt(sync: Sync, at: datetime) -> str:

@@ -16,7 +16,7 @@ from daemon.engine.gather import gather
 from daemon.engine.planning import make_plan
 from daemon.engine.report import Request, line
 from daemon.engine.run import adopting, judge, needs_full, open_pairs, record_ids, shrink_line, shrunken
-from daemon.engine.takeover import take_over
+from daemon.engine.takeover import take_over, trust_again
 from daemon.store.store import Store
 
 Clock = Callable[[], float]
@@ -44,6 +44,9 @@ def approve(
         sync, drivers, store, audit, clock=clock, run_id=run_id,
         request=Request("plan", full=True, only=only, actor=actor), stop=lambda: False,
     )  # fmt: skip
+    if "restored" in kinds and context.row.restored:
+        trust_again(context, reason)
+        return {"sync": sync.name, "approved": {"restored": 1}, "expires": clock() + expires, "problems": []}
     if stopped := alarms(context):
         accepted = [alarm for alarm in stopped if alarm.line and (not kinds or alarm.trip.kind in kinds)]
         take_over(context, accepted, reason)

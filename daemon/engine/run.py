@@ -10,7 +10,7 @@ from daemon.audit.log import AuditLog
 from daemon.core.guards import Trip, Verdict, counts, guard
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import SIDES, Side, Sync
-from daemon.engine.alarms import Alarm, alarms, remedy
+from daemon.engine.alarms import Alarm, alarms, remedy, unfamiliar
 from daemon.engine.answers import Progress
 from daemon.engine.apply import apply
 from daemon.engine.context import Context, start
@@ -125,8 +125,7 @@ def needs_full(context: Context) -> bool:
 
 def adopting(context: Context) -> bool:
     """Whether nobody has approved a plan of this mapping, these match keys, this direction and scope yet."""
-    row, sync = context.row, context.sync
-    return not row.adopted or row.fingerprint != sync.fingerprint or row.rev != sync.rev
+    return bool(unfamiliar(context.row, context.sync))
 
 
 def open_pairs(context: Context) -> frozenset[int]:
@@ -139,7 +138,9 @@ def judge(context: Context, decisions: Sequence[Decision]) -> Verdict:
     known = context.store.pairs.count(context.row.id)
     approved = context.store.journal.approved(context.row.id, context.clock())
     pairs = known.get("active", 0) + known.get("held", 0)
-    return guard(context.sync, decisions, pairs, approved, adopting=adopting(context))
+    verdict = guard(context.sync, decisions, pairs, approved, adopting=adopting(context))
+    why = unfamiliar(context.row, context.sync)
+    return replace(verdict, trips=tuple(replace(t, field=why) if t.kind == "adopt" else t for t in verdict.trips))
 
 
 def shrunken(context: Context, sights: Mapping[Side, Sight]) -> list[Trip]:
@@ -223,7 +224,8 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
         cursors = {side: _cursor(context, side, sight) for side, sight in sights.items()}
         counts = {side: sight.count if sight.complete else row.counts.get(side) for side, sight in sights.items()}
         full = all(sight.full for sight in sights.values())
-        row = replace(row, cursors=cursors, counts=counts)
+        restored = row.restored and bool(context.store.pairs.count(row.id).get("held"))
+        row = replace(row, cursors=cursors, counts=counts, restored=restored)
         row = replace(row, last_full=context.clock(), salt=context.salt) if full else row
     elif needs_full(context) and not context.request.only:
         row = replace(row, salt=UNFINISHED)

@@ -27,14 +27,23 @@ def take_over(context: Context, strangers: Sequence[Alarm], reason: str) -> None
     context.audit.append([Entry(body | {"reason": reason, "names": told})])
     abandon(context, "another system was taken over before its answer came")
     context.store.journal.tidy(row.id, context.clock(), approvals=True)
-    if any(known_name(row, stranger.side).tenant != stranger.name.tenant for stranger in strangers):
+    another = any(known_name(row, stranger.side).tenant != stranger.name.tenant for stranger in strangers)
+    if another:
         context.store.pairs.forget(row.id)
     else:
         context.store.pairs.distrust(row.id)
     context.row = replace(
         row,
-        adopted=False, cursors={}, counts={}, last_full=0.0, salt="",
+        adopted=False, cursors={}, counts={}, last_full=0.0, salt="", restored=not another,
         tenants={**row.tenants, **{stranger.side: stranger.name.tenant for stranger in strangers}},
         epochs={**row.epochs, **{stranger.side: stranger.name.epoch for stranger in strangers}},
     )  # fmt: skip
+    context.store.save_sync(context.row)
+
+
+def trust_again(context: Context, reason: str) -> None:
+    """A person looked at what is held since a restore, and lets the sync's own rules decide again."""
+    body = {"action": "plan.approved", "actor": context.request.actor, "sync": context.sync.name}
+    context.audit.append([Entry(body | {"reason": reason, "approved": {"restored": 1}})])
+    context.row = replace(context.row, restored=False, salt="")
     context.store.save_sync(context.row)

@@ -18,7 +18,8 @@ from daemon.audit.keys import load_keys
 from daemon.audit.log import AuditLog
 from daemon.audit.segment import Origin
 from daemon.config.load import Config, load
-from daemon.errors import AuditError, StoreError
+from daemon.engine.rollback import take_up
+from daemon.errors import AuditError
 from daemon.service import clock
 from daemon.service.generation import Generation, build, read_config
 from daemon.service.lock import Holder, Kind, StateLock
@@ -112,13 +113,6 @@ def _open_audit(config: Config, store: Store) -> AuditLog:
     audit = AuditLog.open(
         audit_folder(config), load_keys(config.daemon.audit_keys), remembered=remembered, clock=clock.now
     )
-    if audit.last_intent > store.flights.last_intent:
-        last = audit.last_intent
-        audit.close()
-        raise StoreError(
-            f"{store_file(config)} is older than the audit log: it knows intents up to {store.flights.last_intent}, the"
-            f" log has {last}. Restore the newer store; or, to begin anew, move the whole state folder away"
-        )
     testified = int(store.noted(TESTIFIED) or 0)
     if audit.last_intent < testified:
         last = audit.last_intent
@@ -127,4 +121,6 @@ def _open_audit(config: Config, store: Store) -> AuditLog:
             f"{audit_folder(config)} is older than the store: it knows intents up to {last}, the store has sent"
             f" {testified}. Restore the newer log; or keep it aside and begin a new one with `tallystick audit init`"
         )
+    if take_up(store, audit):
+        log.warning("store is older than the audit log", remedy="look at every sync and approve; nothing flows before")
     return audit

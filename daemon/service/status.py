@@ -58,13 +58,15 @@ def counted(number: int, word: str) -> str:
 
 
 def _sync(runtime: Runtime, name: str, running: str | None, next_time: float | None) -> dict[str, Any]:
-    counts = runtime.store.pairs.count(runtime.store.sync(name).id)
+    row = runtime.store.sync(name)
+    counts = runtime.store.pairs.count(row.id)
     last = next((run for run in runtime.store.journal.runs(name, 2) if run["state"] != "running"), None)
     return {
         "name": name,
         "running": running,
         "last": last and _last(last),
         "next": clock.as_text(next_time),
+        "restored": row.restored,
         "pairs": {state: counts.get(state, 0) for state in ("active", "held", "single", "retired")},
     }
 
@@ -87,6 +89,9 @@ def _house(runtime: Runtime, refused: Sequence[str]) -> list[dict[str, Any]]:
 
 def _needs(sync: Mapping[str, Any]) -> list[dict[str, Any]]:
     name, last, needs = sync["name"], sync["last"], []
+    if sync["restored"]:
+        what = "its memory was restored from an older copy; clashes and deletes wait for a person"
+        needs.append({"sync": name, "what": what, "remedy": f"tallystick plan {name}"})
     match last and last["state"]:
         case "failed":
             needs.append({"sync": name, "what": "the last run failed", "remedy": f"tallystick runs {name}"})

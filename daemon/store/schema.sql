@@ -13,7 +13,8 @@ CREATE TABLE sync (
     last_full REAL NOT NULL DEFAULT 0,
     salt TEXT NOT NULL DEFAULT '',          -- day and tables that `seen` was taken with
     left_tenant TEXT, right_tenant TEXT,    -- whose system answered, and which life of its data: NULL where it
-    left_epoch TEXT, right_epoch TEXT       -- does not say
+    left_epoch TEXT, right_epoch TEXT,      -- does not say
+    restored INTEGER NOT NULL DEFAULT 0     -- what is agreed may be older than what was done since: see core/caution.py
 );
 
 -- The names of the fields in the order of the `agreed` blobs: 8 bytes a field, zeros where nothing was agreed.

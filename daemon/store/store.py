@@ -9,7 +9,7 @@ from typing import Any
 from daemon.core.rules import Side
 from daemon.errors import StoreError
 from daemon.store.database import Database
-from daemon.store.flights import Flights
+from daemon.store.flights import TESTIFIED, Flights
 from daemon.store.journal import Journal
 from daemon.store.names import Names
 from daemon.store.pairs import Pairs
@@ -34,6 +34,8 @@ class SyncRow:
     salt: str = ""
     tenants: Mapping[Side, str | None] = field(default_factory=dict)
     epochs: Mapping[Side, str | None] = field(default_factory=dict)
+    restored: bool = False
+    """What counts as agreed may be older than what was done since."""
 
 
 class Store:
@@ -44,6 +46,7 @@ class Store:
         self.new = not path.exists()
         """Nothing was remembered when this store was opened."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_remains(path)
         self.vault = Vault.at(path.with_name("state.key"), may_create=self.new)
         self._db = Database(path)
         try:
@@ -67,29 +70,46 @@ class Store:
             db.execute("INSERT INTO sync (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
         (row,) = self._db.rows(
             "SELECT id, rev, fingerprint, adopted, left_cursor, right_cursor, left_count, right_count, last_full, salt,"
-            " left_tenant, right_tenant, left_epoch, right_epoch FROM sync WHERE name = ?",
+            " left_tenant, right_tenant, left_epoch, right_epoch, restored FROM sync WHERE name = ?",
             name,
         )
         cursors: dict[Side, str | None] = {"left": row[4], "right": row[5]}
         counts: dict[Side, int | None] = {"left": row[6], "right": row[7]}
         tenants: dict[Side, str | None] = {"left": row[10], "right": row[11]}
         epochs: dict[Side, str | None] = {"left": row[12], "right": row[13]}
-        return SyncRow(row[0], name, row[1], row[2], bool(row[3]), cursors, counts, row[8], row[9], tenants, epochs)
+        return SyncRow(
+            row[0], name, row[1], row[2], bool(row[3]), cursors, counts, row[8], row[9], tenants, epochs, bool(row[14])
+        )
 
     def save_sync(self, row: SyncRow) -> None:
         """Remember *row*: cursors, counts and the mapping's revision, at the end of a run."""
         with self._db.transaction() as db:
             db.execute(
                 "UPDATE sync SET rev=?, fingerprint=?, adopted=?, left_cursor=?, right_cursor=?, left_count=?,"
-                " right_count=?, last_full=?, salt=?, left_tenant=?, right_tenant=?, left_epoch=?, right_epoch=?"
-                " WHERE id=?",
+                " right_count=?, last_full=?, salt=?, left_tenant=?, right_tenant=?, left_epoch=?, right_epoch=?,"
+                " restored=? WHERE id=?",
                 (
                     row.rev, row.fingerprint, row.adopted, row.cursors.get("left"), row.cursors.get("right"),
                     row.counts.get("left"), row.counts.get("right"), row.last_full, row.salt,
                     row.tenants.get("left"), row.tenants.get("right"), row.epochs.get("left"), row.epochs.get("right"),
-                    row.id,
+                    row.restored, row.id,
                 ),
             )  # fmt: skip
+
+    def roll_forward(self, intent: int) -> None:
+        """Go on after *intent*, which a newer copy of this store gave out: believe nothing, and forget every answer.
+
+        What was on its way may have happened since, so that nothing of it may be called cancelled.
+        """
+        with self._db.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [("intent", intent), (TESTIFIED, intent)])
+            db.execute("DELETE FROM approval")
+            db.execute("DELETE FROM ruling")
+            db.execute("UPDATE flight SET state = 'sent' WHERE state = 'planned'")
+            db.execute(
+                "UPDATE sync SET adopted = 0, restored = 1, last_full = 0, salt = '', left_cursor = NULL,"
+                " right_cursor = NULL, left_count = NULL, right_count = NULL"
+            )
 
     def note(self, name: str, value: Any) -> None:
         """Remember one small fact, such as the audit log's head."""
@@ -114,6 +134,16 @@ class Store:
                 f"the store has format {known.get('version')}, this Tallystick knows {VERSION}: upgrade it"
             )
         self.vault.open(known["secret"])
+
+
+def _refuse_remains(path: Path) -> None:
+    """SQLite would make a strange store of a write-ahead log whose file is gone."""
+    remains = path.with_name(f"{path.name}-wal")
+    if not path.exists() and remains.exists() and remains.stat().st_size:
+        raise StoreError(
+            f"{path} is gone and {remains.name} is not: bring it back or restore the backup; or move {remains.name}"
+            " away too, and adopt each sync again (nothing is deleted by that)"
+        )
 
 
 def _statements(script: str) -> list[str]:

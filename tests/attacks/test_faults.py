@@ -154,7 +154,7 @@ def test_a_damaged_store_is_refused_with_the_remedy(victim: House, crm: Hostile,
     healed(victim, crm)
 
 
-@pytest.mark.parametrize("lost", ["state.key", "audit", "audit-keys", "audit-keys/audit-kek", "store.db"])
+@pytest.mark.parametrize("lost", ["state.key", "audit", "audit-keys", "audit-keys/audit-kek"])
 def test_a_lost_part_of_the_state_is_refused_and_never_made_anew_in_silence(
     victim: House, crm: Hostile, lost: str
 ) -> None:
@@ -162,21 +162,62 @@ def test_a_lost_part_of_the_state_is_refused_and_never_made_anew_in_silence(
 
     refused(victim, crm)
 
-    for left in victim.folder.glob("state/store.db*") if lost == "store.db" else ():
-        left.unlink()
     (victim.folder / "aside").rename(victim.folder / "state" / lost)
     healed(victim, crm)
 
 
-def test_an_older_store_is_refused(victim: House, crm: Hostile) -> None:
+@pytest.mark.parametrize("key", ["kept", "lost"])
+def test_a_lost_store_is_begun_anew_and_asks_before_it_writes(victim: House, crm: Hostile, key: str) -> None:
+    victim.hire(70)
+    victim.run()
+    for lost in victim.folder.glob("state/st*" if key == "lost" else "state/store.db*"):
+        lost.unlink()
+    busy_day(victim)
+    before = in_crm(crm)
+
+    assert victim.run()["guards"][0]["kind"] == "adopt"
+
+    assert in_crm(crm) == before
+    with victim.operations() as operations:
+        approve(operations)
+        approve(operations, "bystanders")
+    victim.run()
+    gone = ("p2@corp.example", "Person 2", "+49 30 0002")
+    assert in_crm(crm) == sorted([*victim.hr()], key=repr)
+    assert gone in victim.hr()  # nobody knows any more that it was deleted: it is not deleted, but born again
+    healed(victim, crm)
+
+
+def test_a_write_ahead_log_without_its_store_is_not_made_a_store_of(victim: House, crm: Hostile) -> None:
+    (victim.folder / "state/store.db").rename(victim.folder / "aside")
+    (victim.folder / "state/store.db-wal").write_bytes(b"remains")
+
+    refused(victim, crm, "bring it back", "nothing is deleted by that")
+
+    (victim.folder / "state/store.db-wal").unlink()
+    (victim.folder / "aside").rename(victim.folder / "state/store.db")
+    healed(victim, crm)
+
+
+def test_an_older_store_asks_before_it_writes(victim: House, crm: Hostile) -> None:
     shutil.copy(victim.folder / "state/store.db", victim.folder / "older.db")
     victim.hire(70, 71)
     victim.run()
     victim.sql("DELETE FROM person WHERE id = 70")
-
+    before = in_crm(crm)
     shutil.copy(victim.folder / "older.db", victim.folder / "state/store.db")
 
-    refused(victim, crm, "is older than the audit log", "Restore the newer store")
+    report = victim.run()
+
+    assert report["guards"][0]["text"].startswith("after a restore nothing is taken for granted: ")
+    assert in_crm(crm) == before
+    with victim.operations() as operations:
+        needs = operations.status()["attention"]
+        assert "its memory was restored from an older copy" in needs[0]["what"]
+        approve(operations)
+    victim.run()
+    assert in_crm(crm) == victim.hr()  # 70 was born again: that it was deleted, only the newer store knew
+    healed(victim, crm)
 
 
 @pytest.mark.parametrize("end", ["", "saved", "outcome"], ids=["after a clean end", "after a kill", "amid a kill"])

@@ -127,15 +127,19 @@ def test_a_database_restored_from_an_old_copy_reverts_nothing_and_deletes_nothin
 
     assert "epoch 'first life' is now 'second life'" in world.run().guards[0]["text"]
     world.approve("tenant")
-    assert world.run().guards[0]["kind"] == "adopt"
-    assert world.records("left")["L1"]["phone"] == "8"
-    world.approve()
+    report = world.run()
+
+    assert report.state == "held"
+    assert "`tallystick approve people --kind restored`" in report.problems[0]
+    assert world.held()[0]["fields"].keys() == {"email", "phone"}
+    assert world.records("left")["L1"] == person(1, email="new@corp.example", phone="8")
+
+    assert world.approve("restored")["approved"] == {"restored": 1}
     world.run()
 
-    assert world.records("left")["L1"]["email"] == "new@corp.example"  # left wins
-    assert world.shown("right")["1"]["email"] == "new@corp.example"
-    assert world.records("left")["L1"]["phone"] == "8"  # nobody decides: held
+    assert world.shown("right")["1"]["email"] == "new@corp.example"  # left wins, as ever
     assert world.held()[0]["fields"].keys() == {"phone"}
+    assert world.records("left")["L1"]["phone"] == "8"
     assert len(world.records("right")) == 3
     world.close()
 

@@ -99,10 +99,21 @@ def test_changed_match_keys_hold_the_next_plan(world: World) -> None:
     world.left.put("person", person(8), "L8")
     world.sync = replace(world.sync, match_on=world.sync.match_on[:1], fingerprint="2")
 
-    assert world.run().guards[0]["kind"] == "adopt"
+    assert world.run().guards[0]["text"] == "changed: 2: 1 decisions wait for approval"
     world.approve()
     world.run()
     assert "8" in world.shown("right")
+
+
+def test_what_changed_is_named(world: World) -> None:
+    world.sync = replace(world.sync, fingerprint="match_on=1;direction=2;the left side=3")
+    assert world.run().state == "done"  # nobody has to look at a plan without lines
+    world.left.put("person", person(8), "L8")
+    world.sync = replace(world.sync, fingerprint="match_on=1;direction=4;the left side=5", rev="2")
+
+    assert world.run().guards[0]["text"] == (
+        "changed: direction, the left side, the mapping: 1 decisions wait for approval"
+    )
 
 
 def test_records_that_were_ignored_are_looked_at_when_the_case_changes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from connectors.base import Capabilities, Fields
 from connectors.drivers.memory import MemoryDriver
 from daemon.audit.keys import create_keys, load_keys
 from daemon.audit.log import AuditLog, init_log
-from daemon.audit.reading import read_entries
+from daemon.audit.reading import Shown, read_entries
 from daemon.core.mapping import Place, compile_rule
 from daemon.core.rules import SIDES, Cases, End, Guards, Match, Rule, Side, Sync
 from daemon.engine import people
@@ -166,10 +166,13 @@ class World:
         """What a side shows, by number, without the ids."""
         return {str(fields.get("number")): dict(fields) for fields in self.records(side).values()}
 
+    def shown_entries(self) -> list[Shown]:
+        """The audit log, entry by entry."""
+        return list(read_entries(self.folder / "audit", self.keys))
+
     def entries(self, action: str = "") -> list[Mapping[str, Any]]:
         """What the audit log tells."""
-        shown = read_entries(self.folder / "audit", self.keys)
-        return [entry.body for entry in shown if not action or entry.body.get("action") == action]
+        return [entry.body for entry in self.shown_entries() if not action or entry.body.get("action") == action]
 
 
 def person(number: int, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.admin.operations import Operations
-from daemon.errors import AuditError, Busy, ConfigError, NoSuch, StoreError
+from daemon.errors import AuditError, Busy, ConfigError, NoSuch
 from daemon.service import foreground
 from daemon.service.lock import StateLock
 from tests.service.house import daemon, lay_out
@@ -81,7 +81,7 @@ def test_a_broken_configuration_gives_the_lock_back(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_an_older_store_beside_a_newer_log_is_refused(tmp_path: Path) -> None:
+def test_an_older_store_beside_a_newer_log_is_taken_up_and_asks(tmp_path: Path) -> None:
     folder = lay_out(tmp_path / "c")
     with foreground.open(folder, os.environ):
         pass
@@ -91,8 +91,13 @@ def test_an_older_store_beside_a_newer_log_is_refused(tmp_path: Path) -> None:
     for name in ("store.db", "state.key"):
         shutil.copy(tmp_path / "backup" / name, folder / "state" / name)
 
-    with pytest.raises(StoreError, match="older than the audit log"), foreground.open(folder, os.environ):
-        raise AssertionError("not reached")
+    with foreground.open(folder, os.environ) as operations:
+        report = operations.run("people", full=False, only=None, wait=True, **ASK)
+        rolled_back = operations.audit_show(start=None, limit=9, match={"action": "store.rolled_back"}, actor="test")
+
+    assert report["guards"][0]["kind"] == "adopt"
+    assert rolled_back["entries"][0]["known"] == 0
+    assert rolled_back["entries"][0]["testified"] == 3
 
 
 def test_an_audit_log_that_was_taken_away_is_missed(tmp_path: Path) -> None:
