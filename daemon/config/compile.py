@@ -15,7 +15,7 @@ from daemon.config.sync_file import EndConfig, SyncConfig
 from daemon.config.tables import Table, TableError
 from daemon.core.births import compile_birth
 from daemon.core.mapping import Lookup, MappingError, Place, Question, compile_rule, question
-from daemon.core.rules import Birth, Canary, Cases, End, Guards, Match, Rule, Side, Sync
+from daemon.core.rules import Asked, Birth, Canary, Cases, End, Ending, Guards, Match, Rule, Side, Sync
 from daemon.core.types import Form
 
 _JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -56,6 +56,9 @@ class _Compiler:
         self.one_mind({rule.name: rule for rule in rules})
         when = self.question(("create", "when"), config.create.when)
         scopes = {side: self.question((side, "scope"), end.scope) for side, end in self.ends().items()}
+        over = self.question(("end", "when"), config.end.when) if config.end else None
+        urgent = self.question(("urgent",), config.urgent)
+        about: Side = (config.end and config.end.side) or ("right" if self.owner == "right" else "left")
         sync = Sync(
             name=config.name,
             left=self.end("left", scopes["left"]),
@@ -70,11 +73,11 @@ class _Compiler:
             create_when=when.holds if when else None,
             create_paths=when.paths if when else (),
             allow_duplicate_creates=config.allow_duplicate_creates,
-            calendar=any(asked.calendar for asked in (when, *scopes.values()) if asked),
+            ending=Ending(Asked(about, over.holds, over.paths), config.end.do) if over and config.end else None,
+            urgent=Asked(about, urgent.holds, urgent.paths) if urgent else None,
+            calendar=any(asked.calendar for asked in (when, over, urgent, *scopes.values()) if asked),
             rev=_digest({name: _without_opinions(line) for name, line in lines.items()}),
-            outlook=_digest(
-                self.born(), config.cases, config.create, config.left, config.right, self.tables_used(), self.missing()
-            ),
+            outlook=_digest(self.outlook()),
             fingerprint=_fingerprint(config),
         )
         if self.problems:
@@ -237,6 +240,13 @@ class _Compiler:
         elif self.config.fields[name].birth:
             text = f"'{name}' is written at birth and never compared"
             self.problem(way, "contradiction", text, "use a field that both sides show")
+
+    def outlook(self) -> list[Any]:
+        """What decides about unchanged records without being the meaning of a field."""
+        config = self.config
+        births, ending = self.born(), [config.end, config.urgent]
+        more = [self.tables_used(), self.missing()]
+        return [births, config.cases, config.create, ending, config.left, config.right, *more]
 
     def tables_used(self) -> list[str]:
         """Digests of the tables that fields are looked up in."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.definition import Duration, Facts
-from daemon.config.field_file import FieldConfig, Scalar
+from daemon.config.field_file import FieldConfig, Scalar, Side
 from daemon.config.guard_file import CasesConfig, GuardsConfig
 from daemon.config.models import NotYet, Zone, contradiction
 
@@ -72,6 +72,17 @@ class CreateConfig(Facts):
     """Paths and constants of a record created on the right."""
 
 
+class EndingConfig(Facts):
+    """When a record's time is over. The pair ends, and opens again once the expression is false again."""
+
+    when: str = Field(min_length=1)
+    """An expression, such as `end && end < today(-90)`. One that asks for the day is asked again every day."""
+    do: Literal["deactivate", "delete", "retire"]
+    """What becomes of the partner, under the guard of deletes. `retire` leaves it as it is."""
+    side: Side | None = None
+    """Whose record is asked; the other one is dealt with. Default: left; right where everything goes right to left."""
+
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -126,10 +137,11 @@ class SyncConfig(Facts):
     """Creates even where an unknown create can be neither repeated safely nor found again. Default: refuse those."""
     collections: NotYet = None
     """Child records."""
-    end: NotYet = None
-    """Records that end by the calendar."""
-    urgent: NotYet = None
-    """Written first, held by no updates guard."""
+    end: EndingConfig | None = None
+    """Records whose time is over, and what becomes of their partners. Default: none by itself."""
+    urgent: str | None = Field(default=None, min_length=1)
+    """An expression, asked like `end`. What is done for such a record is written first, and held by no updates guard,
+    though it counts there; the guards for deletes and creates hold it like any other."""
     notify: NotYet = None
     """Whom to tell."""
 

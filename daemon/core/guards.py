@@ -61,9 +61,10 @@ def guard(
     for kind, limit, ops in _limits(sync):
         mine = [d for d in open_lines if d.kind in ops]
         allowed = limit.allows(pairs)
-        if len(mine) > allowed:
+        stoppable = [d for d in mine if kind != "updates" or not d.urgent]  # who leaves today does not wait for a limit
+        if len(mine) > allowed and stoppable:
             trips.append(Trip(kind, len(mine), allowed, pairs))
-            stopped |= {id(d): kind for d in mine}
+            stopped |= {id(d): kind for d in stoppable}
     for name, mine in _blanking(open_lines).items():
         allowed = sync.guards.blanked.allows(pairs)
         if len(mine) > allowed:

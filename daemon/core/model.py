@@ -12,7 +12,7 @@ State: TypeAlias = Literal["active", "single", "held", "retired"]
 
 Reason: TypeAlias = Literal[
     "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale", "unreachable",
-    "gone", "scope", "merged", "ignored", "reference", "unlinked", "dropped",
+    "gone", "scope", "ended", "merged", "ignored", "reference", "unlinked", "dropped",
 ]  # fmt: skip
 """Why a pair is held, single or retired. unlinked: a person took the pair apart. dropped: a person gave it up."""
 
@@ -33,6 +33,10 @@ class Coming(str):
     """Stands in a plan for the name of a record that this very run creates. It is never written."""
 
     __slots__ = ()
+
+
+UNANSWERED = "end.when"
+"""Under this name an item tells why nobody knows whether its time is over. No field can be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,9 @@ class Item:
     """Fields that refer to records without a partner."""
     time: float | None = None
     """When the record was last changed, by a clock that can be trusted; for `wins: newest`."""
+    ended: bool = False
+    """Its time is over, as `end` says."""
+    urgent: bool = False
 
     @property
     def appearance(self) -> bytes:
@@ -148,12 +155,14 @@ class Decision:
     """The pair that one of the records had for itself, and that goes away; 0 for none."""
     rank: int = 0
     """Above 0: it refers to records that the same run creates. It comes after those of a lower rank."""
+    reopens: bool = False
+    """The pair had ended, and its reason is gone."""
     line: bytes = b""
     """Digest of exactly this: sides, records, operations, fields, values before and after."""
 
     @property
     def kind(self) -> str:
-        """The word that counts it: create, update, delete, deactivate, link, hold, retire or remember."""
+        """The word that counts it: create, update, delete, deactivate, link, hold, retire, reopen or remember."""
         ops = {change.op for change in self.changes}
         for op in ("delete", "deactivate", "create"):
             if op in ops:
@@ -164,7 +173,14 @@ class Decision:
             return "hold"
         if self.state == "retired":
             return "remember" if self.pair.state == "retired" else "retire"
+        if self.reopens:
+            return "reopen"
         return "link" if self.new and self.state == "active" else "remember"
+
+    @property
+    def urgent(self) -> bool:
+        """Written first, and held by no updates guard."""
+        return any(look.item.urgent for look in (self.left, self.right) if look.item)
 
     def look(self, side: Side) -> Look:
         """What the run knows about *side*."""

@@ -7,7 +7,7 @@ from typing import Any
 from connectors.base import Op
 from connectors.paths import ABSENT
 from daemon.core.merge import WHOLE, Merged, Ruling, merge, moved
-from daemon.core.model import Change, Decision, Item, Look, Move, Pair, Reason
+from daemon.core.model import UNANSWERED, Change, Decision, Item, Look, Move, Pair, Reason
 from daemon.core.rules import SIDES, Case, Side, Sync, other
 from daemon.core.types import empty
 
@@ -21,6 +21,8 @@ def decide_pair(
 ) -> Decision:  # fmt: skip
     """What a pair with two halves needs. Fields are merged only where both records are here."""
     base = Decision(pair, left, right, new=new)
+    if ended := _ended(sync, base):
+        return _signed(ended, line)
     match left.presence, right.presence:
         case "here", "here":
             assert left.item
@@ -68,6 +70,21 @@ def _only_waits(sync: Sync, item: Item) -> bool:
     return all(name in item.awaits and sync.rule(name).hold == "field" for name in item.faults)
 
 
+def _ended(sync: Sync, base: Decision) -> Decision | None:
+    """What becomes of a pair whose time is over; None while it is not."""
+    if sync.ending is None:
+        return None
+    side = sync.ending.when.side
+    item, partner = base.look(side).item, base.look(other(side))
+    if item is None or base.look(side).presence != "here" or partner.presence not in ("here", "gone"):
+        return None
+    if fault := item.faults.get(UNANSWERED):
+        return replace(base, state="held", reason="mapping", detail={"fields": {UNANSWERED: f"{side}: {fault}"}})
+    if not item.ended:
+        return None
+    return _by_case(sync, base, side, "ended", sync.ending.do if partner.presence == "here" else "retire")
+
+
 def _merged(base: Decision, merged: Merged) -> Decision:
     moves: dict[Side, tuple[Move, ...]] = {"left": merged.to_left, "right": merged.to_right}
     changes = tuple(Change(side, "update", moves[side]) for side in ("right", "left") if moves[side])
@@ -97,9 +114,12 @@ def _gone_case(sync: Sync, base: Decision, gone: Side) -> Case:
     return sync.cases.gone_left if gone == "left" else sync.cases.gone_right
 
 
+_LEFT_BY: Mapping[str, str] = {"gone": "gone", "scope": "out of scope", "ended": "ended"}
+
+
 def _by_case(sync: Sync, base: Decision, side: Side, reason: Reason, case: Case) -> Decision:
     """*side* lost its record (or its place in the scope); the other one still stands."""
-    why = f"gone on {side}" if reason == "gone" else f"out of scope on {side}"
+    why = f"{_LEFT_BY[reason]} on {side}"
     survivor = base.look(other(side))
     if case in ("delete", "deactivate") and survivor.presence == "here":
         op: Op = "delete" if case == "delete" else "deactivate"

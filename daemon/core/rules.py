@@ -179,6 +179,24 @@ class Cases:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A yes-or-no question to the record of one side."""
+
+    side: Side
+    holds: Callable[[Fields, datetime], bool]
+    """Raises ValueError where it cannot be answered."""
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a record's time is over, and what becomes of its partner."""
+
+    when: Asked
+    do: Literal["deactivate", "delete", "retire"]
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """A limit on one kind of decision: a share of the active pairs, an absolute number, or both (the lower counts).
 
@@ -230,10 +248,13 @@ class Sync:
     create_when: Callable[[Fields, datetime], bool] | None = None
     """Asked of the record that would be copied."""
     create_paths: tuple[str, ...] = ()
+    ending: Ending | None = None
+    urgent: Asked | None = None
+    """Whose changes are written first and held by no updates guard."""
     allow_duplicate_creates: bool = False
     """Creates even where an unknown create can be neither repeated safely nor found again."""
     calendar: bool = False
-    """A scope or create.when asks for today."""
+    """A scope, create.when, end or urgent asks for today."""
     rev: str = ""
     """Digest of everything that maps: paths, types, values. Another one compares everything and asks for approval."""
     outlook: str = ""
@@ -266,5 +287,10 @@ class Sync:
         """Every path that reading *side* needs, without repeats."""
         paths = [p for rule in self.rules if (lens := rule.lens(side)) for p in lens.paths]
         paths += [p for b in self.births if b.copied and (lens := b.rule.lens(side)) for p in lens.paths]
-        paths += [*self.end(side).scope_paths, *self.create_paths]
+        paths += [*self.end(side).scope_paths, *self.asked(side)]
         return tuple(dict.fromkeys(paths))
+
+    def asked(self, side: Side) -> tuple[str, ...]:
+        """Places of *side* that decide about a record without being a field."""
+        questions = (self.ending.when if self.ending else None, self.urgent)
+        return (*self.create_paths, *(path for q in questions if q and q.side == side for path in q.paths))

@@ -69,13 +69,13 @@ def _given(context: Context, decisions: Sequence[Decision], progress: Progress) 
             return
 
 
-def _order(decision: Decision) -> tuple[int, int]:
-    """Updates first, then deletes, then creates: a unique value is given up before somebody takes it.
+def _order(decision: Decision) -> tuple[int, bool, int]:
+    """What is urgent, then updates, deletes, creates: a unique value is given up before somebody takes it.
 
     What refers to records that are created comes after them.
     """
     kind = {"update": 0, "delete": 1, "deactivate": 1}.get(decision.kind, 2)
-    return (2 if decision.rank else kind), decision.rank
+    return decision.rank, not decision.urgent, kind
 
 
 def _chunks(context: Context, decisions: Sequence[Decision]) -> Iterator[Sequence[Decision]]:

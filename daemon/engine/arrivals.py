@@ -55,7 +55,8 @@ def decide_again(context: Context, decision: Decision, rulings: Mapping[int, Map
         assert item
         again = decide_single(context.sync, decision.pair, side, item, line, wanted=True, new=decision.new)
         again = foretold(context, again)
-    return replace(again, absorbs=decision.absorbs, rank=decision.rank)
+    reopens = decision.reopens and again.state != "retired"
+    return replace(again, absorbs=decision.absorbs, rank=decision.rank, reopens=reopens)
 
 
 def _mapped(context: Context, side: Side, look: Look) -> Look:

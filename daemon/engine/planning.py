@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from connectors.base import Gone, Record
 from daemon.core.match import Candidate, Matches, match
-from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
+from daemon.core.model import UNANSWERED, Decision, Half, Item, Look, Pair, Reason
 from daemon.core.plan import decide_pair, decide_single
 from daemon.core.rules import SIDES, Side, other
 from daemon.engine.arrivals import with_arrivals
@@ -20,6 +20,7 @@ def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[i
     """Everything that needs deciding. *busy* pairs wait for a write whose outcome is unknown."""
     looks = _looks(context, sights)
     pairs = {k: p for k, p in context.store.pairs.get(looks).items() if k not in busy}
+    pairs = {key: _with_new_life(context, pair, looks[key]) for key, pair in pairs.items()}
     whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
     alone = {key: pair for key, pair in pairs.items() if key not in whole}
     waiting = _singles(context, alone, looks)
@@ -95,11 +96,13 @@ def _whole_pairs(
 
 def _nothing_moved(pair: Pair, looks: Mapping[Side, Look]) -> bool:
     """Whether the sides that were looked at show only what was agreed or sent, so that the others need no request."""
+    if pair.state == "retired":
+        return pair.reason == "ended" and any(look.item.ended for look in looks.values() if look.item)
     if pair.state != "active" or not looks or len(looks) == len(SIDES):
         return False
     for side, look in looks.items():
         half = pair.half(side)
-        if look.presence != "here" or look.item is None or half is None or look.item.faults:
+        if look.presence != "here" or look.item is None or half is None or look.item.faults or look.item.ended:
             return False
         for name, digest in look.item.digests.items():
             if digest != half.sent.get(name, half.agreed.get(name)):
@@ -109,7 +112,8 @@ def _nothing_moved(pair: Pair, looks: Mapping[Side, Look]) -> bool:
 
 def _confirmed(pair: Pair, looks: Mapping[Side, Look]) -> Decision:
     """Only to be remembered: what we sent is there, or something changed that no field shows."""
-    return Decision(pair, looks.get("left", _UNKNOWN), looks.get("right", _UNKNOWN))
+    left, right = looks.get("left", _UNKNOWN), looks.get("right", _UNKNOWN)
+    return Decision(pair, left, right, state=pair.state, reason=pair.reason)
 
 
 def _by_match_key(waiting: Iterable[tuple[Pair, Item]]) -> dict[bytes, str]:
@@ -136,13 +140,37 @@ def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[
     looks: dict[Side, Look] = {"left": left, "right": right}
     back = tuple(side for side in SIDES if _returned(context, pair, side, looks[side]))
     inside = all(look.item and context.views[side].in_scope(look.item.record) for side, look in looks.items())
-    if left.presence == right.presence == "here" and pair.reason == "scope" and inside:
-        yield decide_pair(context.sync, replace(pair, state="active", reason=""), left, right, context.notcher.line)
+    stands = left.presence == right.presence == "here" and inside
+    if (stands and pair.reason == "scope") or (_lives(context, looks) and pair.reason == "ended"):
+        active = replace(pair, state="active", reason="")
+        decision = decide_pair(context.sync, active, left, right, context.notcher.line)
+        yield replace(decision, reopens=decision.state != "retired")
     elif back and pair.reason == "gone":
         detail = {"why": f"gone on {back[0]} once, and there again", "again": list(back)}
         yield Decision(pair, left, right, state="held", reason="case", detail=detail)
     else:
         yield Decision(pair, left, right, state="retired", reason=pair.reason)
+
+
+def _lives(context: Context, looks: Mapping[Side, Look]) -> bool:
+    """Whether the record that ended is seen not to be over any more."""
+    look = looks.get(context.sync.ending.when.side) if context.sync.ending else None
+    if look is None or look.item is None or look.presence != "here":
+        return False
+    return not look.item.ended and UNANSWERED not in look.item.faults
+
+
+def _with_new_life(context: Context, pair: Pair, looks: Mapping[Side, Look]) -> Pair:
+    """*pair*, or only its record that had ended and lives again, if we deleted the partner: it gets another one."""
+    if pair.state != "retired" or pair.reason != "ended" or not _lives(context, looks):
+        return pair
+    assert context.sync.ending
+    gone = other(context.sync.ending.when.side)
+    half = pair.half(gone)
+    if half is None or half.seen or half.keys:
+        return pair
+    alone = replace(pair, state="single", reason="")
+    return replace(alone, left=None) if gone == "left" else replace(alone, right=None)
 
 
 def _returned(context: Context, pair: Pair, side: Side, look: Look) -> bool:
@@ -338,7 +366,7 @@ def _unmatched(context: Context, side: Side, waiting: Mapping[int, tuple[Pair, I
         if _is_given_up(pair, item):
             continue
         try:
-            wanted = view.may_be_born(item.record)
+            wanted = view.may_be_born(item.record) and not item.ended
         except ValueError as fault:
             yield _held_loner(side, pair, item, "mapping", {"why": f"create.when: {fault}"})
             continue

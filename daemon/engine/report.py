@@ -87,6 +87,10 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
     ]
     if decision.state in ("held", "retired", "single"):
         told |= {"reason": decision.reason, "detail": dict(decision.detail)}
+    if decision.urgent and decision.changes:
+        told["urgent"] = True
+    if decision.reopens:
+        told["reopens"] = True
     if guard:
         told["guard"] = guard
     return told

@@ -278,7 +278,7 @@ def _report(
     held = {id(decision): kind for decision, kind in verdict.held}
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
-    told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire")]
+    told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire", "reopen")]
     told = told if context.request.kind == "plan" else told[:TOLD]
     return Report(
         context.sync.name,

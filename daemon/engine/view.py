@@ -1,13 +1,14 @@
 """This is where a record is seen through a sync: raw inputs to digests and, where it moved, to shared values."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from connectors.base import Capabilities, ConnectorError, Fields, Record
 from connectors.paths import ABSENT, parse, read_many
 from daemon.core.digests import Notcher
-from daemon.core.model import Half, Item, Target
+from daemon.core.model import UNANSWERED, Half, Item, Target
 from daemon.core.rules import Lens, Read, Ref, Rule, Side, Sync
 from daemon.core.types import empty
 from daemon.engine.references import References
@@ -36,7 +37,7 @@ class View:
         self._lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
         self._columns = [(rule, lens.read, _raw(lens), lens.volatile) for rule, lens in self._lenses]
         self._links = [(ref, lens.read) for rule, lens in self._lenses if (ref := _cheap(rule, side))]
-        self._inputs = _inputs([path for _, lens in self._lenses for path in lens.paths])
+        self._inputs = _inputs([path for _, lens in self._lenses for path in lens.paths] + [*sync.asked(side)])
         self._emptiness = capabilities.empty
         newest = [rule.name for rule in sync.rules if "newest" in (rule.wins, rule.first)]
         self._timed = bool(newest) and capabilities.times_trusted
@@ -98,8 +99,23 @@ class View:
                 self._empty[name] += 1
         self.mapped += 1
         digests = self._notcher.fields(self.side, record.id, notches)
+        keys, (ended, urgent) = self._keys(values, faults), self._answers(record, faults)
         time = _moment(record.version) if self._timed else None
-        return Item(record, values, faults, digests, self.seen(record), self._keys(values, faults), awaits, time)
+        return Item(record, values, faults, digests, self.seen(record), keys, awaits, time, ended, urgent)
+
+    def _answers(self, record: Record, faults: dict[str, str]) -> tuple[bool, bool]:
+        """Whether the record's time is over, and whether it is urgent; what cannot be answered is not urgent."""
+        over, urgent = self.sync.ending.when if self.sync.ending else None, self.sync.urgent
+        ended = hurry = False
+        if over and over.side == self.side:
+            try:
+                ended = over.holds(record.fields, self.at)
+            except ValueError as fault:
+                faults[UNANSWERED] = str(fault)
+        if urgent and urgent.side == self.side:
+            with suppress(ValueError):
+                hurry = urgent.holds(record.fields, self.at)
+        return ended, hurry
 
     def digests(self, record: Record) -> dict[str, bytes]:
         """The digests alone, of a record whose meaning is known."""

@@ -120,8 +120,6 @@ def test_what_comes_later_is_refused_and_never_ignored(tmp_path: Path, line: str
     "line",
     [
         "collections: {}",
-        "end: {when: x}",
-        "urgent: x",
         "notify: {}",
         "cases: {merged: follow}",
         "guards: {expect: []}",
@@ -250,3 +248,30 @@ def test_a_system_that_a_sync_does_not_have_cannot_be_asked_for_names(tmp_path: 
     told = "\n".join(problems(folder))
 
     assert "the right of 'staff' is api, so crm cannot be asked for 'dn'" in told
+
+
+def test_an_end_is_asked_of_the_side_that_things_come_from(tmp_path: Path) -> None:
+    ends = "end: {when: 'last < today()', do: delete}\nurgent: leaving\n"
+
+    left = compiled(tmp_path, more=ends)
+    right = compiled(tmp_path / "b", more=f"direction: right_to_left\n{ends}")
+    said = compiled(tmp_path / "c", more="end: {when: last, do: retire, side: right}\n")
+
+    for sync, side in ((left, "left"), (right, "right"), (said, "right")):
+        assert sync.ending
+        assert sync.ending.when.side == side
+    assert left.ending
+    assert left.ending.do == "delete"
+    assert left.ending.when.holds({"last": "2026-02-28"}, NOON)
+    assert not left.ending.when.holds({"last": "2026-03-01"}, NOON)
+    assert left.urgent
+    assert left.urgent.side == "left"
+    assert left.wanted("left") == ("no", "last", "leaving")
+    assert left.wanted("right") == ("no",)
+    assert (left.calendar, said.calendar) == (True, False)
+    assert len({left.outlook, said.outlook, compiled(tmp_path / "d").outlook}) == 3
+
+
+@pytest.mark.parametrize("line", ["end: {when: 'last(', do: delete}", "urgent: 'last('"])
+def test_an_end_that_is_no_expression_is_refused(tmp_path: Path, line: str) -> None:
+    assert code(tmp_path, more=f"{line}\n") == ["mapping"]

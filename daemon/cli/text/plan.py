@@ -19,10 +19,11 @@ SIGNS: Final[Mapping[str, str]] = {
     "hold": "!",
     "link": "=",
     "retire": "=",
+    "reopen": "=",
     "remember": "=",
 }
 _STYLES: Final[Mapping[str, Style]] = {"+": "good", "~": "change", "-": "bad", "!": "bad", "=": "quiet"}
-_COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "retire")
+_COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "retire", "reopen")
 _HAPPENED: Final = ("written", "refused", "unknown", "unchanged")
 
 
@@ -110,6 +111,8 @@ def _why_held(line: Mapping[str, Any]) -> str:
     rest = {name: value for name, value in (line.get("detail") or {}).items() if name != "fields"}
     words += [_detail(rest)] if rest else []
     words += [f"held by guard {line['guard']}"] if line.get("guard") else []
+    words += ["urgent"] if line.get("urgent") else []
+    words += ["pair opens again"] if line.get("reopens") else []
     words += ["pair ends"] if line.get("kind") == "retire" else []
     return f"   {', '.join(words)}" if words else ""
 

@@ -13,7 +13,7 @@ _CODES: Final[Mapping[str, int]] = {
     "done": DONE, "planned": DONE, "held": PARTIAL, "failed": FAILED, "postponed": LATER, "stopped": LATER,
 }  # fmt: skip
 KINDS: Final = ("adopt", "tenant", "restored", "creates", "updates", "deletes", "blanked", "shrink")
-_CHANGING: Final = ("create", "update", "delete", "deactivate", "link", "retire")
+_CHANGING: Final = ("create", "update", "delete", "deactivate", "link", "retire", "reopen")
 
 
 @click.command(cls=Verb)
