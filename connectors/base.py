@@ -1,4 +1,4 @@
-"""This is where every system gets the same words and the same seven verbs: the Driver protocol.
+"""This is where every system gets the same words and the same eight verbs: the Driver protocol.
 
 Terminology
     system       one configured installation, such as the company's CRM
@@ -276,6 +276,10 @@ class Driver(Protocol):
 
     def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
         """One outcome per write, in order; *fields* are wanted in the record that is read back."""
+
+    def poll(self, entity: str, jobs: Sequence[str]) -> Iterator[Outcome]:
+        """How the jobs of `Pending` writes stand, in order: Pending again while the system works, Lost for one that it
+        does not know. Raises where it cannot be asked. A driver that never answers Pending is never asked."""
 
     def discover(self) -> Sequence[EntityShape]:
         """The entities that the system itself describes; may be empty."""

@@ -138,6 +138,11 @@ class HttpDriver:
             return
         yield from writer.write(writes, wanted)
 
+    def poll(self, entity: str, jobs: Sequence[str]) -> Iterator[Outcome]:
+        """How the jobs stand that were ordered of *entity*."""
+        with _ToldPlainly():
+            yield from [self._writers[self._name(entity)].writer.poll(job) for job in jobs]
+
     def discover(self) -> list[EntityShape]:
         """The entities of the definition; JSON tells no types."""
         return [EntityShape(name) for name in self._entities]

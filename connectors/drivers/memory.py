@@ -23,6 +23,7 @@ from connectors.base import (
     FieldShape,
     Gone,
     Health,
+    Lost,
     NotSent,
     Op,
     Outcome,
@@ -35,7 +36,8 @@ from connectors.base import (
 )
 from connectors.definition import Reveal, unknown_entity
 from connectors.memory.facts import Entity, System
-from connectors.paths import ABSENT, Key, Path, parse, quote
+from connectors.memory.looks import emptied, equal, holds, merged, named, shown
+from connectors.paths import Path, parse, quote
 from connectors.paths import read as read_path
 
 DEFAULT = Capabilities(
@@ -122,7 +124,7 @@ class MemoryDriver:
     def edit(self, entity: str, id: str, fields: Fields) -> None:
         """Changes some fields of a record, keeping the siblings in nested objects."""
         with self._lock:
-            self._keep(entity, id, _merged(self._shelf(entity).records[id].fields, fields))
+            self._keep(entity, id, merged(self._shelf(entity).records[id].fields, fields))
 
     def remove(self, entity: str, id: str) -> None:
         """Deletes a record. Raises KeyError if there is none."""
@@ -169,7 +171,7 @@ class MemoryDriver:
                 raise Permanent(f"{self.name} {entity}: has no cursor; only full reads")
             since = _number(cursor, f"{self.name} {entity}")
             order = sorted((n, id) for id, n in shelf.changed.items() if n >= since)
-            found = [(n, _shown(shelf.records[id], wanted)) for n, id in order if _fits(shelf.records[id], rules)]
+            found = [(n, shown(shelf.records[id], wanted)) for n, id in order if _fits(shelf.records[id], rules)]
             gone = sorted((n, id) for id, n in shelf.gone.items() if n >= since) if cursor and says.tombstones else []
         yield from self._pages(found, gone, complete=cursor is None, numbered=says.cursor is not None)
 
@@ -179,7 +181,7 @@ class MemoryDriver:
         for id in ids:
             with self._lock:
                 record = self._shelf(entity).records.get(id)
-            yield _shown(record, wanted) if record else Gone(id)
+            yield shown(record, wanted) if record else Gone(id)
 
     def find(self, entity: str, by: Fields, *, consistent: bool = False, fields: Sequence[str] = ()) -> list[Record]:
         """Records whose paths equal all of *by*; any path unless Capabilities were handed in."""
@@ -191,7 +193,7 @@ class MemoryDriver:
                 raise Permanent(f"{self.name} {entity}: cannot look up {', '.join(sorted(barred))}")
             if consistent and says.consistency_window:
                 raise Permanent(f"{self.name} {entity}: find lags by {says.consistency_window:g} s")
-            return [_shown(record, wanted) for record in shelf.records.values() if _fits(record, rules)]
+            return [shown(record, wanted) for record in shelf.records.values() if _fits(record, rules)]
 
     def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
         """One outcome per write, in order, the record read back in each that is done."""
@@ -202,6 +204,10 @@ class MemoryDriver:
         size = max(1, says.batch)
         for at in range(0, len(writes), size):
             yield from self._batch(entity, writes[at : at + size], says, _paths(fields))
+
+    def poll(self, entity: str, jobs: Sequence[str]) -> Iterator[Outcome]:
+        """Every write is done when it is answered; there are no jobs."""
+        return iter([Lost(f"{self.name} {entity}: there are no jobs") for _ in jobs])
 
     def discover(self) -> Sequence[EntityShape]:
         """The entities with the top-level fields that their records have."""
@@ -256,7 +262,7 @@ class MemoryDriver:
             self.remove(entity, known.id)
             return Done(known.id)
         fields = self._deactivate.get(entity, {}) if write.op == "deactivate" else write.fields
-        joined = {**known.fields, **fields} if says.nested == "replace" else _merged(known.fields, fields)
+        joined = {**known.fields, **fields} if says.nested == "replace" else merged(known.fields, fields)
         return _done(self._keep(entity, known.id, joined), wanted)
 
     def _create(self, entity: str, write: Write, says: Capabilities, wanted: Sequence[Path]) -> Outcome:
@@ -276,10 +282,10 @@ class MemoryDriver:
     def _keep(self, entity: str, id: str, fields: Fields) -> Record:
         shelf, empty = self._shelf(entity), self._capabilities.get(entity, DEFAULT).empty
         self._number += 1
-        shelf.records[id] = record = Record(id, _emptied(fields, empty), self._version(entity))
+        shelf.records[id] = record = Record(id, emptied(fields, empty), self._version(entity))
         shelf.changed[id] = self._number
         shelf.gone.pop(id, None)
-        shelf.paths.update(_named(record.fields))
+        shelf.paths.update(named(record.fields))
         return record
 
     def _version(self, entity: str) -> str:
@@ -307,48 +313,13 @@ def _next_id(entity: str, shelf: _Shelf) -> str:
 
 
 def _done(record: Record, wanted: Sequence[Path]) -> Done:
-    return Done(record.id, record.version, _shown(record, wanted))
+    return Done(record.id, record.version, shown(record, wanted))
 
 
 def _unmoved(known: Record, write: Write) -> bool:
     if write.version is not None:
         return known.version == write.version
-    return write.before is None or _holds(known.fields, write.before)
-
-
-def _holds(value: Any, seen: Any) -> bool:
-    """Whether *value* still shows everything in *seen*; a key that is absent counts as null."""
-    if isinstance(seen, Mapping) and isinstance(value, Mapping):
-        return all(_holds(value.get(key), part) for key, part in seen.items())
-    return _equal(value, seen)
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
-
-
-def _merged(old: Any, new: Any) -> Any:
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        return new
-    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
-
-
-def _emptied(value: Any, empty: str) -> Any:
-    """A copy that shows emptiness as this system does."""
-    if isinstance(value, Mapping):
-        kept = {k: _emptied(v, empty) for k, v in value.items()}
-        return {k: v for k, v in kept.items() if v is not None} if empty == "omitted" else kept
-    if isinstance(value, list | tuple):
-        return [_emptied(member, empty) for member in value]
-    return "" if value is None and empty == "" else value
-
-
-def _named(value: Fields, prefix: str = "") -> Iterator[str]:
-    for key, member in value.items():
-        name = prefix + quote(key)
-        yield name
-        if isinstance(member, Mapping):
-            yield from _named(member, name + ".")
+    return write.before is None or holds(known.fields, write.before)
 
 
 def _kinds(shelf: _Shelf) -> dict[str, str]:
@@ -369,7 +340,7 @@ def _rules(where: Fields | None) -> list[tuple[Path, Any]]:
 
 
 def _fits(record: Record, rules: list[tuple[Path, Any]]) -> bool:
-    return all(_equal(read_path(record.fields, path), value) for path, value in rules)
+    return all(equal(read_path(record.fields, path), value) for path, value in rules)
 
 
 def _number(cursor: str | None, place: str) -> int:
@@ -377,20 +348,3 @@ def _number(cursor: str | None, place: str) -> int:
         return int(cursor or 0)
     except ValueError:
         raise Permanent(f"{place}: '{cursor}' is not a cursor of this system") from None
-
-
-def _shown(record: Record, wanted: Sequence[Path]) -> Record:
-    """The record with the requested top-level fields only; a requested place that is missing is None."""
-    if not wanted:
-        return record
-    fields: dict[str, Any] = {path.top: record.fields.get(path.top) for path in wanted}
-    for path in wanted:
-        if read_path(fields, path) is ABSENT:
-            fields[path.top] = _completed(fields[path.top], path.segments[1:])
-    return replace(record, fields=fields)
-
-
-def _completed(value: Any, rest: Sequence[Any]) -> Any:
-    if not rest or value is None or not isinstance(value, Mapping) or not isinstance(rest[0], Key):
-        return value
-    return {**value, rest[0].name: _completed(value.get(rest[0].name), rest[1:])}

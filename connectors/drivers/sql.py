@@ -24,6 +24,7 @@ from connectors.base import (
     FieldShape,
     Gone,
     Health,
+    Lost,
     NotSent,
     Op,
     Outcome,
@@ -161,6 +162,10 @@ class SqlDriver:
             yield from (Refused(f"{self.name} {entity}: {refused[0]} is not offered") for _ in writes)
             return
         yield from Writer(self._engine(), shape, facts, names).write(writes)
+
+    def poll(self, entity: str, jobs: Sequence[str]) -> Iterator[Outcome]:
+        """Every write is done when it is answered; there are no jobs."""
+        return iter([Lost(f"{self.name} {entity}: there are no jobs") for _ in jobs])
 
     def discover(self) -> Sequence[EntityShape]:
         """The tables and views of the default schema."""

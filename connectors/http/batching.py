@@ -18,7 +18,8 @@ class Batcher:
 
     def __init__(self, requester: Requester, name: str, entity: Entity, writer: Writer) -> None:
         self._requester, self._place, self._entity = requester, f"{requester.system} {name}", entity
-        self._writer = writer
+        self.writer = writer
+        """One by one."""
         self._judge = Judge(entity.errors, entity.messages)
 
     def write(self, writes: Sequence[Write], wanted: Wanted) -> Iterator[Outcome]:
@@ -26,7 +27,7 @@ class Batcher:
         batching = self._entity.write.batch
         for group in self._groups(writes, batching):
             if batching is None or len(group) == 1:
-                yield from (self._writer.write(write, wanted) for write in group)
+                yield from (self.writer.write(write, wanted) for write in group)
             else:
                 yield from self._together(batching, group, wanted)
 
@@ -52,13 +53,13 @@ class Batcher:
         taken = names_in(batching.item)
         guarded = how.precondition is not None and write.version is not None and "version" not in taken
         keyed = getattr(how, "idempotency", None) is not None and write.key is not None and "key" not in taken
-        return not guarded and not keyed
+        return not guarded and not keyed and how.job is None
 
     def _together(self, batching: Batching, group: list[Write], wanted: Wanted) -> Iterator[Outcome]:
         how = self._entity.operation(group[0].op)
         assert how is not None
         try:
-            known = [self._writer.values(how, write, write.fields, write.version) for write in group]
+            known = [self.writer.values(how, write, write.fields, write.version) for write in group]
             values = {"op": group[0].op, "items": [fill(batching.item, one) for one in known]}
             sent = sent_or_not(lambda: self._requester.ask(batching, self._judge, values, repeatable=False))
         except ValueError:  # one of them does not fit: alone, only that one is refused
@@ -68,14 +69,14 @@ class Batcher:
             return
         outcome = self._of_all(how, group, sent, wanted) if isinstance(sent, Verdict) else sent
         if isinstance(outcome, Refused) and not batching.atomic:
-            yield from (self._writer.write(write, wanted) for write in group)
+            yield from (self.writer.write(write, wanted) for write in group)
         else:
             yield from (outcome for _ in group)
 
     def _of_all(self, how: Writing, group: list[Write], verdict: Verdict, wanted: Wanted) -> Outcome:
         if verdict.kind == "gone":  # the batch's own address; it says nothing of the records
             return NotSent(f"{verdict}: there is no such batch request; check the path", permanent=True)
-        return self._writer.outcome(how, group[0], verdict, wanted)
+        return self.writer.outcome(how, group[0], verdict, wanted)
 
     def _told_each(self, batching: Batching, group: list[Write], verdict: Verdict) -> bool:
         """Whether a refused batch nevertheless tells what came of each: some of it may have happened."""

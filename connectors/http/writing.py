@@ -4,6 +4,7 @@
     not let in, no such collection                    NotSent(permanent=True)
     the system looked at it and will not have it      Refused, in its own words
     the record changed meanwhile                      Stale
+    the system took the order and does it later       Pending
     sent, and no answer that settles it (timeouts, resets, 5xx, redirects, unreadable answers)      Lost
 A write is sent once: the budget repeats it only after what certainly did not happen.
 """
@@ -21,6 +22,7 @@ from connectors.base import (
     Lost,
     NotSent,
     Outcome,
+    Pending,
     Permanent,
     Record,
     Refused,
@@ -29,14 +31,16 @@ from connectors.base import (
     Write,
 )
 from connectors.http.client import AnswerLost, BadAnswer, NotReached, Response, Untrusted
-from connectors.http.facts import Ask, Creating, Deleting, Entity, Updating, Writing
+from connectors.http.facts import Ask, Creating, Deleting, Entity, Job, Updating, Writing
 from connectors.http.reading import Reader
 from connectors.http.records import Shape, Wanted
 from connectors.http.requester import Requester
 from connectors.http.scim import scim_patch
 from connectors.http.select import pick
-from connectors.http.templates import fill, names_in
-from connectors.http.verdict import Judge, Verdict
+from connectors.http.templates import as_text, fill, names_in
+from connectors.http.verdict import Judge, Verdict, raise_for
+
+_OPS = ("create", "update", "delete", "deactivate")
 
 
 class Writer:
@@ -111,6 +115,8 @@ class Writer:
         status = verdict.response.status
         if verdict.fine and _is_a_page(verdict.response):
             return Lost(f"{verdict.response.where}: {status} with a web page; a login or a proxy may have answered")
+        if verdict.fine and how.job and (job := pick(how.job.id, readable(verdict.response))) is not None:
+            return Pending(f"{write.op} {as_text(job)}")
         if isinstance(how, Deleting) and (verdict.fine or status in how.already_gone):
             return Done(write.id or "")
         if not verdict.fine and status in how.stale:
@@ -132,6 +138,42 @@ class Writer:
                 return NotSent(str(verdict), permanent=True)
             case _:
                 return Lost(str(verdict))
+
+    def poll(self, job: str) -> Outcome:
+        """How a job stands. Raises what a read raises."""
+        op, _, id = job.partition(" ")
+        how = self._entity.operation(op) if op in _OPS else None  # type: ignore[arg-type]  # it is one of them
+        if how is None or how.job is None:
+            return Lost(f"{self._place}: the definition says nothing of jobs any more, {job}")
+        try:
+            verdict = self._requester.ask(how.job.poll, self._judge, {"job": id}, repeatable=True)
+        except ValueError as e:
+            return Lost(f"{self._place}: {e}")
+        if verdict.kind == "gone":
+            return Lost(str(verdict))
+        raise_for(verdict)
+        body = readable(verdict.response)
+        state = as_text(pick(how.job.state, body))
+        if state in how.job.done:
+            return self._finished(how.job, verdict.response, body)
+        if state in how.job.failed:
+            judge = Judge(self._entity.errors, (*([how.job.error] if how.job.error else []), *self._entity.messages))
+            words = judge.words_in(body, self._requester.client.credentials.hide)
+            return Refused(f"{verdict.response.where}: {words or state}")
+        return Pending(job)
+
+    def _finished(self, job: Job, response: Response, body: Any) -> Outcome:
+        """What a finished job made. The record is not read back in the write's own answer, so its version proves
+        nothing; whoever needs it reads it."""
+        raw = pick(job.record, body) if job.record else None
+        rule = None if isinstance(raw, dict) else job.made
+        shown = raw if isinstance(raw, dict) else body
+        if not isinstance(shown, dict) or (raw is None and rule is None):
+            return Done("")
+        try:
+            return Done(Shape(self._entity, rule).id(shown, response.where))
+        except Permanent as e:
+            return Lost(str(e))
 
     def _done(self, how: Writing, write: Write, response: Response, wanted: Wanted) -> Outcome:
         body = readable(response)

@@ -11,8 +11,9 @@ State: TypeAlias = Literal["active", "single", "held", "retired"]
 """single: a record that has no partner and is not meant to get one now."""
 
 Reason: TypeAlias = Literal[
-    "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale", "unreachable",
-    "gone", "scope", "ended", "merged", "ignored", "reference", "unlinked", "dropped",
+    "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale",
+    "unreachable", "gone", "scope", "ended", "merged", "ignored", "reference", "unlinked", "dropped", "pending",
+    "oscillation",
 ]  # fmt: skip
 """Why a pair is held, single or retired. unlinked: a person took the pair apart. dropped: a person gave it up."""
 

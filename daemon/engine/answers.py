@@ -46,7 +46,10 @@ def testimony(context: Context, side: Side, outcome: Outcome, progress: Progress
             system = context.sync.end(side).system
             context.say(message if message.startswith(system) else f"{system}: {message}")
             return {"result": "not_sent", "message": message}
-        case Lost() | Pending():
+        case Pending():
+            progress.counts["pending"] += 1
+            return None
+        case Lost():
             progress.counts["unknown"] += 1
             return None
 
@@ -71,18 +74,27 @@ def unsettled(
     now = context.clock()
     match outcome:
         case Refused(message):
-            wait = min(_HOUR * 2**decision.pair.attempts, _DAY)
-            pair = held(context, decision, "refused", {"why": message})
-            return replace(pair, line=decision.line, attempts=decision.pair.attempts + 1, next_try=now + wait)
+            return refused(held(context, decision, "refused", {"why": message}), decision.line, now)
         case Lost(message):
             return replace(held(context, decision, "unknown", {"why": message}), next_try=not_before)
         case Pending(job):
-            return replace(held(context, decision, "unknown", {"why": f"job {job}"}), next_try=not_before)
+            return replace(held(context, decision, "pending", {"why": at_work(job)}), next_try=now)
         case Stale(message):
             progress.stale.append(decision.pair)
             return held(context, decision, "stale", {"why": message})
         case _:
             return None
+
+
+def refused(pair: Pair, line: bytes, now: float) -> Pair:
+    """*pair*, whose change of this *line* is not sent again unchanged before its time."""
+    wait = min(_HOUR * 2**pair.attempts, _DAY)
+    return replace(pair, line=line, attempts=pair.attempts + 1, next_try=now + wait)
+
+
+def at_work(job: str) -> str:
+    """Why a pair waits whose write the system has only taken the order for."""
+    return f"the system took the order and works on it (job {job}); every run asks how it stands"
 
 
 def held(context: Context, decision: Decision, reason: Any, detail: Mapping[str, Any]) -> Pair:

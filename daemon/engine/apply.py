@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, TypeAlias
 
-from connectors.base import ConnectorError, Done, Lost, Outcome, Refused, Stale, Temporary, Write
+from connectors.base import ConnectorError, Done, Lost, Outcome, Pending, Refused, Stale, Temporary, Write
 from daemon.audit.entries import Entry
 from daemon.core.model import Change, Decision, Pair
 from daemon.core.rules import Side
@@ -221,6 +221,7 @@ def _settle(
             pairs.append(pair)
             drop += _absorbed(decision)
     size = context.audit.head.size
+    flight = replace(flight, items=[_ordered(*each) for each in zip(flight.items, outcomes, strict=True)])
     context.store.flights.settle(flight, results, pairs, size, not_before=not_before, drop=drop)
     told = [
         Entry(entry(context, item, "outcome", result), outcome=intent)
@@ -228,6 +229,11 @@ def _settle(
         if result is not None
     ]
     progress.told.append((flight, told))
+
+
+def _ordered(item: Mapping[str, Any], outcome: Outcome) -> Mapping[str, Any]:
+    """*item*, knowing the job that works on it, if there is one."""
+    return {**item, "job": outcome.job} if isinstance(outcome, Pending) else item
 
 
 def _remember(context: Context, decisions: Sequence[Decision]) -> None:

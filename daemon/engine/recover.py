@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.base import ConnectorError, Failed, Gone, Record
+from connectors.base import ConnectorError, Done, Failed, Gone, Lost, Record, Refused, Stale
 from connectors.paths import quote
 from daemon.audit.entries import Entry
-from daemon.core.model import Half, Pair
+from daemon.core.model import Half, Pair, Reason
 from daemon.core.rules import SIDES, Side, other
+from daemon.engine.answers import at_work, refused
 from daemon.engine.context import Context
 from daemon.engine.settle import carried, free
 from daemon.engine.wires import entry
@@ -30,7 +31,7 @@ def recover(context: Context) -> frozenset[int]:
             _cancel(context, flight)
         elif flight.state == "settled":
             testify(context, flight)
-        elif context.clock() < flight.not_before or not _probe(context, flight):
+        elif not _ripe(context, flight) or not _probe(context, flight):
             waiting |= {item["pair"] for item in flight.items}
             _keep_waiting(context, flight)
     return frozenset(waiting)
@@ -43,6 +44,11 @@ def _untold(context: Context) -> Iterator[Flight]:
     over = [flight for flight in flights if not told.isdisjoint(flight.intents)]
     context.store.flights.finish(over)
     return (flight for flight in flights if flight not in over)
+
+
+def _ripe(context: Context, flight: Flight) -> bool:
+    """Whether the system can be asked: of a job always, else once it cannot be working on the request any more."""
+    return context.clock() >= flight.not_before or all("job" in item for item in flight.items)
 
 
 def testify(context: Context, flight: Flight) -> None:
@@ -82,7 +88,10 @@ def _probe(context: Context, flight: Flight) -> bool:
     pairs: list[Pair] = []
     try:
         for item in flight.items:
-            outcome, pair = _ask(context, item)
+            heard = _ask_job(context, flight, item) if "job" in item else _ask(context, item)
+            if heard is None:
+                return False
+            outcome, pair = heard
             outcomes.append(outcome)
             pairs += [pair] if pair else []
     except ConnectorError as fault:
@@ -102,6 +111,28 @@ def _end(context: Context, flight: Flight, outcomes: Sequence[Mapping[str, Any] 
     ]
     context.audit.append(entries)
     context.store.flights.finish([done])
+
+
+def _ask_job(context: Context, flight: Flight, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pair | None] | None:
+    """How the job stands that carries the write out; None while the system works on it."""
+    side: Side = item["side"]
+    (outcome,) = context.drivers[side].poll(context.sync.end(side).entity, [item["job"]])
+    pair = context.store.pairs.get([item["pair"]]).get(item["pair"]) or _newborn(item)
+    match outcome:
+        case Refused(message):
+            held = refused(_held(pair, message, "refused"), item["line"], context.clock())
+            return {"result": "refused", "message": message}, held
+        case Stale(message):
+            return {"result": "stale", "message": message}, _waiting(pair, "stale")
+        case Done(id) if item["op"] == "create" and id:
+            (answer,) = context.get(side, [id]).values()
+            return None if isinstance(answer, Failed) else _adopt(context, item, pair, answer, "its job is done")
+        case Done() if item["op"] != "create":
+            told, after = _ask(context, item)
+            return {**told, "result": "done", "message": "its job is done"}, after
+        case Done() | Lost() if context.clock() >= flight.not_before:
+            return _ask(context, item)
+    return None
 
 
 def _ask(context: Context, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pair | None]:
@@ -163,12 +194,20 @@ def _ask_create(context: Context, item: Mapping[str, Any], pair: Pair | None) ->
     claimed = context.store.pairs.known(context.row.id, side, [record.id])
     if claimed and claimed[record.id].key != pair.key:
         return {"result": "unknown", "message": "the match is another pair's record"}, _held(pair, "the match is taken")
-    sent = _sent_at_birth(context, item, record)
+    return _adopt(context, item, pair, record, "found by probing")
+
+
+def _adopt(
+    context: Context, item: Mapping[str, Any], pair: Pair, record: Record | Gone, why: str
+) -> tuple[Mapping[str, Any], Pair]:
+    """The pair with the record that its create made, to be merged from what it was born with."""
+    side: Side = item["side"]
+    sent = _sent_at_birth(context, item, record) if isinstance(record, Record) else {}
     born = Half(record.id, None, b"", {}, sent, tuple(key or None for key in item["keys"]))
     source = pair.half(other(side))
     halves = {side: born, other(side): replace(source, agreed=item["source"]) if source else None}
     adopted = Pair(pair.key, halves["left"], halves["right"], "held", "stale", {}, "created", since=context.clock())
-    return {"result": "done", "record": record.id, "message": "found by probing"}, adopted
+    return {"result": "done", "record": record.id, "message": why}, adopted
 
 
 def _shows(context: Context, item: Mapping[str, Any], record: Record) -> bool:
@@ -202,12 +241,19 @@ def _keep_waiting(context: Context, flight: Flight) -> None:
     held = []
     for item in flight.items:
         pair = known.get(item["pair"])
-        why = f"the answer to its {item['op']} was lost; it is looked for once {item['side']} cannot be at work on it"
+        reason, why = _why_open(item)
         if pair is None and item["op"] == "create" and item["new"]:
-            held.append(_held(_newborn(item), why))
-        elif pair is not None and pair.reason != "unknown":
-            held.append(replace(_held(pair, why), since=context.clock()))
+            held.append(_held(_newborn(item), why, reason))
+        elif pair is not None and pair.reason != reason:
+            held.append(replace(_held(pair, why, reason), since=context.clock()))
     context.store.pairs.remember(context.row.id, held)
+
+
+def _why_open(item: Mapping[str, Any]) -> tuple[Reason, str]:
+    if "job" in item:
+        return "pending", at_work(item["job"])
+    lost = f"the answer to its {item['op']} was lost"
+    return "unknown", f"{lost}; it is looked for once {item['side']} cannot be at work on it"
 
 
 def _newborn(item: Mapping[str, Any]) -> Pair:
@@ -220,5 +266,5 @@ def _waiting(pair: Pair, reason: Any) -> Pair:
     return Pair(pair.key, pair.left, pair.right, "held", reason, {}, pair.born, since=pair.since or 1.0)
 
 
-def _held(pair: Pair, why: str) -> Pair:
-    return Pair(pair.key, pair.left, pair.right, "held", "unknown", {"why": why}, pair.born, since=pair.since or 1.0)
+def _held(pair: Pair, why: str, reason: Reason = "unknown") -> Pair:
+    return Pair(pair.key, pair.left, pair.right, "held", reason, {"why": why}, pair.born, since=pair.since or 1.0)

@@ -21,6 +21,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "conflict": "decide: tallystick conflicts resolve {sync} {key} --take left|right",
     "refused": "correct the value where it is kept; it is sent again when it changes, or on: tallystick held retry",
     "unknown": "the next run looks for what became of the write; what cannot be found is compared by hand",
+    "pending": "nothing to do: every run asks the system how its job stands",
+    "oscillation": "make the mapping or the system agree with itself; to let it go once more: tallystick held retry",
     "ambiguous": "make the match keys differ, or name the pair: tallystick pairs import {sync} FILE.csv",
     "confirm": "right: tallystick approve {sync} --only {key}; wrong: tallystick held drop {sync} {key}",
     "case": "bring the records in order, or change `cases` in syncs/{sync}.yaml; the next run looks again",

@@ -68,6 +68,7 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
         "left": _id(decision, "left"),
         "right": _id(decision, "right"),
         "why": change.why,
+        "line": decision.line,
         "ends": decision.reason,
         "fields": _told(context, change),
         "digests": digests,

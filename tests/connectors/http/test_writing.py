@@ -197,6 +197,7 @@ def test_what_the_definition_says_is_what_the_driver_promises() -> None:
         cursor=CursorRule("number"),
         consistency_window=30.0,
         writes=frozenset({"create", "update", "delete", "deactivate"}),
+        deactivated={"active": False},
     )
 
 
