@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.base import Permanent
+from connectors.http.asking import Ask
 from connectors.http.budget import Budget
 from connectors.http.client import HttpClient, Response, check_header, encode_json
-from connectors.http.facts import Ask
 from connectors.http.paging import Step
 from connectors.http.templates import Unfit, as_params, as_text, fill, fill_path
 from connectors.http.verdict import Judge, Verdict
