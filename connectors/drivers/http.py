@@ -27,10 +27,11 @@ from connectors.base import (
     Write,
 )
 from connectors.definition import Reveal, unknown_entity
+from connectors.http.asking import Checking
 from connectors.http.batching import Batcher
 from connectors.http.budget import Budget, Surroundings
 from connectors.http.client import HttpClient, Response
-from connectors.http.facts import Checking, Entity
+from connectors.http.facts import Entity
 from connectors.http.reading import Reader
 from connectors.http.records import Wanted
 from connectors.http.requester import Requester

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import model_validator
 
 from connectors.definition import Facts
+from connectors.http.select import Expression
 
 _VERBS = ("get", "post", "put", "patch", "delete")
 
