@@ -82,7 +82,7 @@ def _whole_pairs(
     _fill(context, pairs, looks)
     rulings = context.store.journal.rulings(context.row.id) if pairs else {}
     for key, pair in pairs.items():
-        left, right = looks[key]["left"], looks[key]["right"]
+        left, right = (_unless_late(context, pair, side, looks[key][side]) for side in SIDES)
         if pair.state == "retired":
             yield from _retired(context, pair, left, right)
             continue
@@ -92,6 +92,13 @@ def _whole_pairs(
         decision = decide_pair(context.sync, pair, left, right, context.notcher.line, rulings=rulings.get(key))
         if not _waits(context, decision):
             yield decision
+
+
+def _unless_late(context: Context, pair: Pair, side: Side, look: Look) -> Look:
+    """What we made a moment ago and never saw: where a system shows late, its absence says nothing so soon."""
+    half, window = pair.half(side), context.views[side].capabilities.consistency_window
+    unseen = half is not None and not half.seen and not half.agreed and pair.reason in ("", "stale", "unreachable")
+    return _UNKNOWN if look.presence == "gone" and unseen and context.clock() < pair.since + window else look
 
 
 def _nothing_moved(pair: Pair, looks: Mapping[Side, Look]) -> bool:

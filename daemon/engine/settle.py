@@ -109,7 +109,7 @@ def _gathered(decision: Decision, old: Half | None, item: Item | None, view: Vie
 def _created(decision: Decision, change: Change, done: Done, view: View) -> Half:
     source = decision.look(other(view.side)).item
     sent = _sent(done.id, change.moves, view)
-    if _proven(done) and done.record:
+    if _proven(done, view) and done.record:
         shown = view.digests(done.record)
         if source and all(shown[name] == digest for name, digest in sent.items()):
             return Half(done.id, done.version, view.seen(done.record), shown, {}, source.keys)
@@ -153,12 +153,15 @@ def _told(item: Item, name: str) -> bool:
 
 def _proof(done: Done, view: View) -> Item | None:
     """The read-back, if it shows what our write made and nothing later."""
-    return view.item(done.record) if done.record and _proven(done) else None
+    return view.item(done.record) if done.record and _proven(done, view) else None
 
 
-def _proven(done: Done) -> bool:
-    """Whether the read-back is of the write's own transaction, or carries the version that the write returned."""
-    if done.record is None:
+def _proven(done: Done, view: View) -> bool:
+    """Whether the read-back is of the write's own transaction, or carries the version that the write returned.
+
+    Where a system shows late, what it shows next is older than any read-back: only showing our value confirms it.
+    """
+    if done.record is None or view.capabilities.consistency_window:
         return False
     return done.exact or (done.version is not None and done.record.version == done.version)
 
