@@ -1,5 +1,6 @@
 # make test   everything that has to hold: lint, types, room boundaries, tests        make demo   watch it work
 # make lint   the first three alone      make bench   the standing benchmark          make clean  forget it all
+# make soak   the random machine for about an hour, differently every time; TALLYSTICK_SEED=n plays one seed again
 #
 # Each target sets itself up on a fresh Debian with Python 3.11 or newer, as root or not. Where a Debian package that
 # tests need cannot be installed, those tests skip and say so; with CI=true that is a failure.
@@ -17,7 +18,7 @@ DEMO ?=
 PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: test lint demo bench packages clean
+.PHONY: test lint demo bench soak packages clean
 
 test: $(VENV)/.test packages lint
 	$(BIN)/pytest -m "not bench" $(PYTEST_ARGS)
@@ -35,6 +36,9 @@ demo: $(VENV)/.product
 
 bench: $(VENV)/.test packages
 	$(BIN)/pytest -m bench tests/bench -s $(PYTEST_ARGS)
+
+soak: $(VENV)/.test
+	TALLYSTICK_SOAK=1 $(BIN)/pytest tests/engine/test_machine.py $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Final
 
 ARMED: Final = os.environ.get("TALLYSTICK_FAILPOINT", "")
@@ -10,8 +11,12 @@ ARMED: Final = os.environ.get("TALLYSTICK_FAILPOINT", "")
 POINTS: Final = ("planned", "testified", "sent", "written", "settled", "outcome", "saved")
 """In the order of one flight, then the end of the run."""
 
-_name, _, _count = ARMED.partition(":")
-_left = int(_count or 1)
+
+def arm(point: str, die: Callable[[], None]) -> None:
+    """Call *die* at `name`, or at the third passage of `name:3`; "" disarms. For tests within one process."""
+    global _name, _left, _die
+    _name, _, passages = point.partition(":")
+    _left, _die = int(passages or 1), die
 
 
 def reached(point: str) -> None:
@@ -21,4 +26,12 @@ def reached(point: str) -> None:
         return
     _left -= 1
     if _left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        _die()
+
+
+def _killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+_name, _left, _die = "", 1, _killed
+arm(ARMED, _killed)

@@ -74,10 +74,11 @@ class Quirky:
                 (outcome,) = self.driver.write(entity, [write], **how)
             if self.after_write:
                 self.after_write(write)
-            yield outcome if self.read_back else _blind(outcome)
+            yield outcome if self.read_back else blind(outcome)
 
 
-def _blind(outcome: Outcome) -> Outcome:
+def blind(outcome: Outcome) -> Outcome:
+    """The answer of a system that tells nothing of the record."""
     return replace(outcome, record=None) if isinstance(outcome, Done) else outcome
 
 
