@@ -59,6 +59,7 @@ class _Compiler:
         over = self.question(("end", "when"), config.end.when) if config.end else None
         urgent = self.question(("urgent",), config.urgent)
         about: Side = (config.end and config.end.side) or ("right" if self.owner == "right" else "left")
+        questions = [asked for asked in (when, over, urgent, *scopes.values()) if asked]
         sync = Sync(
             name=config.name,
             left=self.end("left", scopes["left"]),
@@ -75,7 +76,9 @@ class _Compiler:
             allow_duplicate_creates=config.allow_duplicate_creates,
             ending=Ending(Asked(about, over.holds, over.paths), config.end.do) if over and config.end else None,
             urgent=Asked(about, urgent.holds, urgent.paths) if urgent else None,
-            calendar=any(asked.calendar for asked in (when, over, urgent, *scopes.values()) if asked),
+            calendar=any(asked.calendar for asked in questions),
+            zone=config.timezone or "UTC",
+            zones=frozenset[str]().union(*(asked.zones for asked in questions)),
             rev=_digest({name: _without_opinions(line) for name, line in lines.items()}),
             outlook=_digest(self.outlook()),
             fingerprint=_fingerprint(config),

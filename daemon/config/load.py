@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from connectors.yamlfile import Document, Problem, YamlError, check, read
@@ -162,6 +162,7 @@ class _Loader:
             self.problems += untimed(document, config, systems)
             try:
                 rules = compile_sync(config, document, tables, beside)
+                rules = replace(rules, zone=config.timezone or daemon.defaults.timezone) if daemon else rules
                 written.append((document, rules))
             except YamlError as error:
                 self.problems += error.problems

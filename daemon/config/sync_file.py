@@ -114,7 +114,7 @@ class SyncConfig(Facts):
     manual: bool = False
     """Runs only when somebody asks."""
     timezone: Zone | None = None
-    """Time zone of `cron` and `reconcile`. Default: `defaults.timezone`."""
+    """Time zone of `cron` and `reconcile`, of `today()` and of announced changes. Default: `defaults.timezone`."""
     reconcile: str | None = None
     """Cron time of the full comparison. Default: `defaults.reconcile`."""
     direction: Literal["both", "left_to_right", "right_to_left"] = "both"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
 from connectors.base import Fields
 from connectors.paths import quote
-from daemon.core.functions import Functions
+from daemon.core.functions import Functions, zone
 
 _NUMBER = re.compile(
     r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|(?P<before>[(,<>=]\s*)(?P<number>-?\d+(?:\.\d+)?)"""
@@ -35,6 +36,8 @@ class Expression:
         if unknown := sorted(called - Functions.names()):
             raise ExpressionError(f"unknown function {unknown[0]}()")
         self.calendar = bool(called & {"today", "now"})
+        self.zones = frozenset(_zones(self._compiled.parsed))
+        """The zones whose midnight matters, beside the sync's own."""
 
     def __call__(self, record: Fields, at: datetime) -> Any:
         """The value for *record* at the moment *at*. Raises ValueError with the reason."""
@@ -77,6 +80,16 @@ def _called(node: Mapping[str, Any]) -> Iterator[str]:
     for child in node.get("children", ()):
         if isinstance(child, Mapping):
             yield from _called(child)
+
+
+def _zones(node: Mapping[str, Any]) -> Iterator[str]:
+    named = node["type"] == "function_expression" and node["value"] == "today"
+    for child in node.get("children", ()):
+        if isinstance(child, Mapping):
+            yield from _zones(child)
+            if named and child["type"] == "literal" and isinstance(child["value"], str):
+                with suppress(ValueError):  # an unknown zone is told by every record that asks for it
+                    yield zone(child["value"]).key
 
 
 def _inputs(node: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -137,14 +137,17 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
 
     @_takes(_REST)
     def _func_today(self, *given: Any) -> str:
-        """today(), today(-90), today('Europe/Berlin'), today('Europe/Berlin', -90): an ISO date. UTC unless named."""
-        zone = next((g for g in given if isinstance(g, str)), "UTC")
+        """today(), today(-90), today('Europe/Berlin'), today('Europe/Berlin', -90): an ISO date.
+
+        Without a zone, of the zone in which the moment was given: the sync's.
+        """
+        there = next((zone(g) for g in given if isinstance(g, str)), self._at.tzinfo)
         days = next((int(g) for g in given if not isinstance(g, str)), 0)
-        return (self._at.astimezone(_zone(zone)).date() + timedelta(days=days)).isoformat()
+        return (self._at.astimezone(there).date() + timedelta(days=days)).isoformat()
 
     @_takes()
     def _func_now(self) -> str:
-        return self._at.isoformat()
+        return self._at.astimezone(UTC).isoformat()
 
     @_takes(_ANY, _ANY)
     def _func_date_add(self, value: Any, span: Any) -> Any:
@@ -209,7 +212,8 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
     return change(_text(value))
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that IANA name. Raises ValueError."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

@@ -140,6 +140,8 @@ class Question:
     paths: tuple[str, ...]
     calendar: bool
     """The answer may change with the day."""
+    zones: frozenset[str] = frozenset()
+    """Zones whose midnight matters, beside the sync's own."""
 
 
 def question(text: str) -> Question:
@@ -152,6 +154,7 @@ def question(text: str) -> Question:
         lambda record, at: expression(record, at) not in (None, False, "", [], {}),
         expression.paths,
         expression.calendar,
+        expression.zones,
     )
 
 
@@ -182,6 +185,7 @@ def _expression_lens(side: Side, place: Place, read: Step, write: Step | None, n
         target if write else None,
         write if target else None,
         "calendar" if expression.calendar else "",
+        expression.zones,
     )
 
 

@@ -43,6 +43,8 @@ class Lens:
     """From the shared value to what the system stores. Raises ValueError with the reason."""
     volatile: Literal["", "calendar", "tables", "refs"] = ""
     """What may change the value while the inputs stay."""
+    zones: frozenset[str] = frozenset()
+    """For the calendar: zones whose midnight matters, beside the sync's own."""
 
 
 class Naming(NamedTuple):
@@ -255,6 +257,10 @@ class Sync:
     """Creates even where an unknown create can be neither repeated safely nor found again."""
     calendar: bool = False
     """A scope, create.when, end or urgent asks for today."""
+    zone: str = "UTC"
+    """Time zone of the sync's days: today() without a zone, and announced mass changes."""
+    zones: frozenset[str] = frozenset()
+    """Zones whose midnight matters to a scope, create.when, end or urgent, beside that."""
     rev: str = ""
     """Digest of everything that maps: paths, types, values. Another one compares everything and asks for approval."""
     outlook: str = ""

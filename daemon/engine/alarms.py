@@ -9,6 +9,8 @@ from connectors.paths import parse, read
 from daemon.core.guards import Trip
 from daemon.core.rules import SIDES, Canary, Side, Sync
 from daemon.engine.context import Context
+from daemon.engine.cursors import went_back
+from daemon.engine.gather import Sight
 from daemon.store.store import SyncRow
 
 
@@ -43,6 +45,32 @@ def alarms(context: Context) -> list[Alarm]:
     found = [*_strangers(context, names), *_lost_canaries(context)]
     context.row = introduced(context.row, names)
     return found
+
+
+def regressions(context: Context, sights: Mapping[Side, Sight]) -> list[Alarm]:
+    """Systems that show less than they have shown before: most likely they were restored from an older copy.
+
+    Where only the newest record was deleted, nothing else shows another value: a later edit has a later cursor.
+    """
+    return [
+        Alarm(
+            Trip(
+                "cursor",
+                0,
+                0,
+                0,
+                f"{end.system}.{end.entity} went back from {context.row.cursors[side]} to {sight.cursor}",
+            )
+        )
+        for side, sight in sights.items()
+        if (end := context.sync.end(side)) and _went_back(context, side, sight)
+    ]
+
+
+def _went_back(context: Context, side: Side, sight: Sight) -> bool:
+    rule, stored = context.views[side].capabilities.cursor, context.row.cursors.get(side)
+    same_look = context.row.salt == context.salt  # else every record looks other than before
+    return sight.complete and same_look and sight.edited > 0 and went_back(rule, stored, sight.cursor)
 
 
 def introduced(row: SyncRow, names: Mapping[Side, Name]) -> SyncRow:
@@ -127,6 +155,10 @@ def remedy(sync: str, trip: Trip) -> str:
     match trip.kind:
         case "tenant":
             return f"correct the system's address; or, if this is right, {approve}: then everything is compared anew"
+        case "cursor":
+            return (
+                "ask whether it was restored; the next run compares everything and waits for approval before it writes"
+            )
         case "canary":
             return "look whether this is the right system and whether our login sees all of it; then restore the record"
         case "shrink":

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from connectors.base import Driver, Failed, Gone, Record
 from daemon.audit.log import AuditLog
@@ -65,7 +66,7 @@ def start(
     """Everything that a run needs, made from what is given and what is remembered."""
     row = store.sync(sync.name)
     sync = cautious(sync) if row.restored else sync
-    at = datetime.fromtimestamp(clock(), UTC)
+    at = datetime.fromtimestamp(clock(), ZoneInfo(sync.zone))
     salt = _salt(sync, at)
     notcher = Notcher(store.vault.notch_key, sync.name, salt=salt)
     references = References(sync, store, drivers)
@@ -84,5 +85,7 @@ def start(
 def _salt(sync: Sync, at: datetime) -> str:
     """What the same inputs mean: it changes with the mapping, and with the day where the calendar is asked."""
     lenses = [lens for rule in sync.rules for side in SIDES if (lens := rule.lens(side))]
-    calendar = sync.calendar or any(lens.volatile == "calendar" for lens in lenses)
-    return "|".join((sync.rev, sync.outlook, at.date().isoformat() if calendar else ""))
+    asking = [lens for lens in lenses if lens.volatile == "calendar"]
+    zones = sync.zones.union(*(lens.zones for lens in asking))
+    days = [at.date(), *(at.astimezone(ZoneInfo(zone)).date() for zone in sorted(zones))]
+    return "|".join((sync.rev, sync.outlook, " ".join(map(str, days)) if asking or sync.calendar else ""))

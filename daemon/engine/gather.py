@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from connectors.base import CursorExpired, Driver, Page, Permanent, Record
+from connectors.moments import later
 from daemon.core.rules import SIDES, Side
-from daemon.engine.cursors import later, read_from
+from daemon.engine.cursors import read_from
 from daemon.engine.view import View
 from daemon.store.store import Store, SyncRow
 
@@ -49,6 +50,8 @@ class Sight:
     full: bool = True
     count: int = 0
     """Records that were shown, each once."""
+    edited: int = 0
+    """Known records that show something else than when they were last seen."""
     circling: int = 0
     """Pages in a row that showed nothing new."""
     cursor: str | None = None
@@ -80,9 +83,13 @@ def _look(view: View, driver: Driver, store: Store, row: SyncRow, full: bool, st
     if full or rule is None or stored is None:
         return _read_all(view, driver, store, row, None, stop)
     try:
-        return _read_all(view, driver, store, row, read_from(rule, stored), stop)
+        sight = _read_all(view, driver, store, row, read_from(rule, stored), stop)
+        if rule.kind == "token" or sight.cursor is not None:
+            return sight
     except CursorExpired:
-        return _read_all(view, driver, store, row, None, stop)
+        pass
+    # the record at which we stopped is gone, or the cursor means nothing any more: only all of it can tell
+    return _read_all(view, driver, store, row, None, stop)
 
 
 def _read_all(
@@ -120,6 +127,7 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
             sight.outside[half.key] = record
         elif half.state in ("held", "retired") or half.seen != view.seen(record):
             sight.moved[half.key] = record
+            sight.edited += half.state == "active" and bool(half.seen)
     sight.circling = sight.circling + 1 if page.records and sight.count == before else 0
     if sight.circling >= CIRCLE:
         end = f"{view.end.system}.{view.end.entity}"

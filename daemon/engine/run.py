@@ -10,7 +10,7 @@ from daemon.audit.log import AuditLog
 from daemon.core.guards import Trip, Verdict, counts, guard
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import SIDES, Side, Sync
-from daemon.engine.alarms import Alarm, alarms, remedy, unfamiliar
+from daemon.engine.alarms import Alarm, alarms, regressions, remedy, unfamiliar
 from daemon.engine.answers import Progress
 from daemon.engine.apply import apply
 from daemon.engine.context import Context, start
@@ -20,6 +20,7 @@ from daemon.engine.gather import Sight, Stopped, gather
 from daemon.engine.planning import again, make_plan
 from daemon.engine.recover import recover
 from daemon.engine.report import Report, Request, RunState, line
+from daemon.engine.takeover import distrust
 from daemon.store.store import Store
 
 STALE_ROUNDS = 3
@@ -68,6 +69,9 @@ def _run(context: Context) -> Report:
     context.store.save_sync(context.row)
     busy = recover(context)
     sights = _gather(context)
+    if back := regressions(context, sights):
+        distrust(context)
+        return _stopped(context, back)
     if shrunk := shrunken(context, sights):
         verdict = Verdict((), (), tuple(shrunk))
         context.store.save_sync(replace(context.row, salt=UNFINISHED))
@@ -88,6 +92,8 @@ def _plan_only(context: Context) -> Report:
     if found := alarms(context):
         return replace(_stopped(context, found), state="planned")
     sights = _gather(context)
+    if back := regressions(context, sights):
+        return replace(_stopped(context, back), state="planned")
     decisions = chosen(context, _decide(context, sights, open_pairs(context)))
     verdict = judge(context, decisions)
     return _report(

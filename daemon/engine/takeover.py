@@ -47,3 +47,12 @@ def trust_again(context: Context, reason: str) -> None:
     context.audit.append([Entry(body | {"reason": reason, "approved": {"restored": 1}})])
     context.row = replace(context.row, restored=False, salt="")
     context.store.save_sync(context.row)
+
+
+def distrust(context: Context) -> None:
+    """A system went back in time: from now on the memory of it is treated like that of a restored one."""
+    context.store.pairs.distrust(context.row.id)
+    context.row = replace(
+        context.row, adopted=False, restored=True, cursors={}, counts={}, last_full=0.0, salt=""
+    )  # fmt: skip
+    context.store.save_sync(context.row)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.rules import Cases, Side
+from daemon.core.rules import Cases, Guards, Limit, Side
 from daemon.engine.rollback import take_up
 from tests.engine import quirks
 from tests.engine.quirks import Quirky
@@ -76,9 +76,7 @@ def test_intents_go_on_above_what_the_log_has_heard(world: World) -> None:
 
 def test_an_old_approval_is_worth_nothing_any_more(world: World) -> None:
     world.left.remove("person", "L1")
-    world.sync = replace(
-        world.sync, guards=replace(world.sync.guards, deletes=replace(world.sync.guards.deletes, floor=0, count=0))
-    )
+    world.sync = replace(world.sync, guards=Guards(deletes=Limit(count=0)))
     assert world.run().guards[0]["kind"] == "deletes"
     world.approve()
     copy = back_up(world)
