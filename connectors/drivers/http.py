@@ -195,8 +195,16 @@ def capabilities(entity: Entity) -> Capabilities:
         batch=writes.batch.size if writes.batch else 1,
         atomic_batch=writes.batch is not None and writes.batch.atomic,
         writes=frozenset(op for op in _OPS if entity.operation(op) is not None),
+        marker=_marker(entity),
         deactivated=_deactivated(entity),
     )
+
+
+def _marker(entity: Entity) -> str | None:
+    """The field that takes our marker, if a record can be found again by it."""
+    create, find = entity.write.create, entity.read.find
+    field = create.marker.field if create and create.marker else None
+    return field if find and field in find.by else None
 
 
 def _deactivated(entity: Entity) -> Fields | None:

@@ -19,7 +19,7 @@ from connectors.base import (
     Write,
 )
 from connectors.drivers.http import HttpDriver
-from tests.connectors.http.connected import CREATE, QUICK, driver_for, mocked, person, write
+from tests.connectors.http.connected import CREATE, PERSON, QUICK, driver_for, mocked, person, write
 from tests.connectors.http.servers import Crm, Reply, Wire, bomb, says, served
 
 
@@ -199,6 +199,16 @@ def test_what_the_definition_says_is_what_the_driver_promises() -> None:
         writes=frozenset({"create", "update", "delete", "deactivate"}),
         deactivated={"active": False},
     )
+
+
+@pytest.mark.parametrize(("findable", "promised"), [(["ours", "email"], "ours"), (["email"], None)])
+def test_a_marker_is_promised_only_where_it_can_be_looked_up(findable: list[str], promised: str | None) -> None:
+    create = PERSON["write"]["create"] | {"marker": {"field": "ours"}}
+    find = PERSON["read"]["find"] | {"by": findable}
+
+    told = mocked(lambda _: httpx.Response(200), person(write__create=create, read__find=find)).describe("person")
+
+    assert told.marker == promised
 
 
 def test_a_field_that_is_no_path_stops_the_question_and_no_write_raises(driver: HttpDriver, crm: Crm) -> None:
