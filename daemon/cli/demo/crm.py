@@ -8,7 +8,7 @@
     PATCH  /v1/contacts/ID                 only what changes; If-Match: 412 when somebody was faster
     DELETE /v1/contacts/ID
     POST   /_faults                        see faults.py
-The same for /v1/companies. Everything is kept in one file, so that the CRM is the same after a restart.
+The same for /v1/companies and /v1/invoices. Everything is kept in one file, so that a restart changes nothing.
 """
 
 import re
@@ -41,7 +41,7 @@ class Crm(ThreadingHTTPServer):
 
     def __init__(self, file: Path, token: str, port: int = 0) -> None:
         self.file, self.token = file, token
-        self.collections = {"contacts": Collection("c"), "companies": Collection("a")}
+        self.collections = {"contacts": Collection("c"), "companies": Collection("a"), "invoices": Collection("i")}
         self.turn = threading.RLock()
         self.faults = Misbehaviour()
         if file.exists():
