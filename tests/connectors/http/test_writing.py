@@ -198,7 +198,6 @@ def test_what_the_definition_says_is_what_the_driver_promises() -> None:
         consistency_window=30.0,
         deactivated={"active": False},
         writes=frozenset({"create", "update", "delete", "deactivate"}),
-        deactivated={"active": False},
     )
 
 
