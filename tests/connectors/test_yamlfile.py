@@ -115,8 +115,8 @@ def test_windows_line_ends_change_nothing() -> None:
         ("a: [b, c\n", "2:1", "syntax"),
         ("a: {b: c d: e}\n", "1:11", "syntax"),
         ("a:\n  b: 1\n c: 2\n", "3:2", "syntax"),
-        ("[" * 10_000, "1:64", "too-deep"),
-        ("- " * 100_000, "1:127", "too-deep"),
+        ("[" * 900, "1:64", "too-deep"),
+        ("- " * 900, "1:127", "too-deep"),
         ("\n".join(" " * n + "a:" for n in range(200)), "64:64", "too-deep"),
     ],
 )
@@ -124,6 +124,11 @@ def test_a_fault_of_the_file_has_a_place_and_a_code(text: str, place: str, code:
     first = told(text).splitlines()[0]
 
     assert first.startswith(f"crm.yaml:{place}: error[{code}]: ")
+
+
+@pytest.mark.parametrize("text", ["[" * 10_000, "{a: " * 10_000, "- " * 100_000])
+def test_what_yaml_itself_finds_too_deep_is_told_alike(text: str) -> None:
+    assert "error[too-deep]: nested deeper than 64 levels" in told(text).splitlines()[0]
 
 
 def test_bytes_that_are_not_utf8_are_placed() -> None:
