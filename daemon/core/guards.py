@@ -4,7 +4,7 @@ A decision guard holds the decisions of one kind and lets the others flow. What 
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -40,37 +40,58 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Which decisions may be carried out."""
+    """Which decisions may be carried out. Nothing of a plan is kept but the plan itself."""
 
-    passed: tuple[Decision, ...]
-    held: tuple[tuple[Decision, Kind], ...]
-    trips: tuple[Trip, ...]
+    decisions: Iterable[Decision] = ()
+    trips: tuple[Trip, ...] = ()
+    stops: Callable[[Decision], Kind | None] = lambda _: None
+    """The guard that holds a decision; None where it may be carried out."""
+
+    @property
+    def passed(self) -> Iterator[Decision]:
+        """What may be carried out."""
+        return (decision for decision in self.decisions if self.stops(decision) is None)
+
+    @property
+    def held(self) -> Iterator[tuple[Decision, Kind]]:
+        """What waits for approval, and before which guard."""
+        return ((decision, kind) for decision in self.decisions if (kind := self.stops(decision)))
 
 
 def guard(
-    sync: Sync, decisions: Sequence[Decision], pairs: int, approved: Collection[bytes], *, adopting: bool = False
+    sync: Sync, decisions: Iterable[Decision], pairs: int, approved: Collection[bytes], *, adopting: bool = False
 ) -> Verdict:
-    """Sort *decisions* by the limits of *sync* over *pairs* active pairs. *approved* are lines that a person saw."""
-    open_lines = [d for d in decisions if needs_approval(d, adopting=adopting) and d.line not in approved]
-    stopped: dict[int, Kind] = {}
-    trips: list[Trip] = []
+    """Measure *decisions* by the limits of *sync* over *pairs* active pairs. *approved* are lines that a person saw.
+
+    They are walked once to be counted; each is then judged by itself.
+    """
+
+    def is_open(decision: Decision) -> bool:
+        return needs_approval(decision, adopting=adopting) and decision.line not in approved
+
     if adopting:
-        stopped = {id(d): "adopt" for d in open_lines}
-        trips = [Trip("adopt", len(open_lines), 0, pairs)] if open_lines else []
-        return _sorted(decisions, stopped, trips)
-    for kind, limit, ops in _limits(sync):
-        mine = [d for d in open_lines if d.kind in ops]
-        allowed = limit.allows(pairs)
-        stoppable = [d for d in mine if kind != "updates" or not d.urgent]  # who leaves today does not wait for a limit
-        if len(mine) > allowed and stoppable:
-            trips.append(Trip(kind, len(mine), allowed, pairs))
-            stopped |= {id(d): kind for d in stoppable}
-    for name, mine in _blanking(open_lines).items():
-        allowed = sync.guards.blanked.allows(pairs)
-        if len(mine) > allowed:
-            trips.append(Trip("blanked", len(mine), allowed, pairs, name))
-            stopped |= {id(d): "blanked" for d in mine}
-    return _sorted(decisions, stopped, trips)
+        count = sum(map(is_open, decisions))
+        trips = (Trip("adopt", count, 0, pairs),) if count else ()
+        return Verdict(decisions, trips, lambda decision: "adopt" if is_open(decision) else None)
+    tally, stoppable = Counter[tuple[Kind, str]](), set[tuple[Kind, str]]()
+    for decision in filter(is_open, decisions):
+        for key in _counted(decision):
+            tally[key] += 1
+            stoppable |= {key} if _may_wait(decision, key[0]) else set()
+    tripped = [
+        Trip(kind, count, allowed, pairs, name)
+        for (kind, name), count in sorted(tally.items(), key=_in_order)
+        if count > (allowed := _limit(sync, kind).allows(pairs)) and (kind, name) in stoppable
+    ]
+    over = {(trip.kind, trip.field) for trip in tripped}
+
+    def stops(decision: Decision) -> Kind | None:
+        if not over or not is_open(decision):
+            return None
+        kinds = [kind for kind, name in _counted(decision) if (kind, name) in over and _may_wait(decision, kind)]
+        return kinds[-1] if kinds else None
+
+    return Verdict(decisions, tuple(tripped), stops)
 
 
 def needs_approval(decision: Decision, *, adopting: bool) -> bool:
@@ -78,33 +99,29 @@ def needs_approval(decision: Decision, *, adopting: bool) -> bool:
     return bool(decision.changes) or (adopting and decision.kind == "link")
 
 
-def counts(decisions: Sequence[Decision]) -> dict[str, int]:
-    """How many decisions of each kind."""
-    return dict(Counter(decision.kind for decision in decisions))
+_OPS: Mapping[str, Kind] = {"delete": "deletes", "deactivate": "deletes", "create": "creates", "update": "updates"}
+_KINDS: Sequence[Kind] = ("deletes", "creates", "updates", "blanked")
 
 
-def _limits(sync: Sync) -> list[tuple[Kind, Limit, frozenset[str]]]:
-    guards = sync.guards
-    return [
-        ("deletes", guards.deletes, frozenset({"delete", "deactivate"})),
-        ("creates", guards.creates, frozenset({"create"})),
-        ("updates", guards.updates, frozenset({"update"})),
-    ]
+def _counted(decision: Decision) -> Iterator[tuple[Kind, str]]:
+    """Under which limits the decision counts: by its gravest change, and per field that loses its value."""
+    if kind := _OPS.get(decision.kind):
+        yield kind, ""
+    if decision.kind == "update":
+        moves = (move for change in decision.changes for move in change.moves)
+        yield from dict.fromkeys(("blanked", m.field) for m in moves if empty(m.value) and not empty(m.before))
 
 
-def _blanking(decisions: Sequence[Decision]) -> dict[str, list[Decision]]:
-    """Per field, the updates that leave nothing where something was."""
-    found: dict[str, list[Decision]] = {}
-    for decision in decisions:
-        if decision.kind != "update":
-            continue
-        names = {m.field for c in decision.changes for m in c.moves if empty(m.value) and not empty(m.before)}
-        for name in names:
-            found.setdefault(name, []).append(decision)
-    return found
+def _may_wait(decision: Decision, kind: Kind) -> bool:
+    """Who leaves today does not wait for a limit of updates."""
+    return kind != "updates" or not decision.urgent
 
 
-def _sorted(decisions: Sequence[Decision], stopped: dict[int, Kind], trips: Sequence[Trip]) -> Verdict:
-    passed = tuple(d for d in decisions if id(d) not in stopped)
-    held = tuple((d, stopped[id(d)]) for d in decisions if id(d) in stopped)
-    return Verdict(passed, held, tuple(trips))
+def _limit(sync: Sync, kind: Kind) -> Limit:
+    limit: Limit = getattr(sync.guards, kind)
+    return limit
+
+
+def _in_order(counted: tuple[tuple[Kind, str], int]) -> tuple[int, str]:
+    (kind, name), _ = counted
+    return _KINDS.index(kind), name

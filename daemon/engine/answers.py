@@ -92,6 +92,12 @@ def refused(pair: Pair, line: bytes, now: float) -> Pair:
     return replace(pair, line=line, attempts=pair.attempts + 1, next_try=now + wait)
 
 
+def still_refused(decision: Decision, now: float) -> bool:
+    """Whether this is a change that a system refused: it is not sent again unchanged before its time."""
+    pair = decision.pair
+    return pair.reason == "refused" and pair.line == decision.line and now < pair.next_try
+
+
 def at_work(job: str) -> str:
     """Why a pair waits whose write the system has only taken the order for."""
     return f"the system took the order and works on it (job {job}); every run asks how it stands"

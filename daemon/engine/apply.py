@@ -7,7 +7,7 @@ MUST NOT: send a request whose intent is not durable in both. MUST NOT: repeat a
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, TypeAlias
 
 from connectors.base import ConnectorError, Done, Lost, Outcome, Pending, Refused, Stale, Temporary, Write
@@ -31,18 +31,20 @@ QUIET = 500
 _Job: TypeAlias = tuple[Decision, Change, Write]
 
 
-def apply(context: Context, decisions: Sequence[Decision]) -> Progress:
-    """Carry *decisions* out. Stops early when a system is away, refuses us, or we are asked to stop."""
+def apply(context: Context, decisions: Iterable[Decision]) -> Progress:
+    """Carry *decisions* out, in the order of a Plan.
+
+    Stops early when a system is away, refuses us, or we are asked to stop.
+    """
     progress = Progress()
-    quiet = [decision for decision in decisions if not decision.changes]
-    for at in range(0, len(quiet), QUIET):
-        _remember(context, quiet[at : at + QUIET])
-    writing = sorted((d for d in decisions if d.changes), key=_order)
-    for chunk in _chunks(context, writing):
-        if progress.halt:
-            break
+    for chunk in _chunks(context, decisions):
+        if not chunk[0].changes:
+            _remember(context, chunk)
+            continue
         known = _known(context, chunk, progress)
         _carry_out(context, list(_given(context, known, progress)), progress)
+        if progress.halt:
+            break
     tell(context, progress)
     return progress
 
@@ -69,21 +71,12 @@ def _given(context: Context, decisions: Sequence[Decision], progress: Progress) 
             return
 
 
-def _order(decision: Decision) -> tuple[int, bool, int]:
-    """What is urgent, then updates, deletes, creates: a unique value is given up before somebody takes it.
-
-    What refers to records that are created comes after them.
-    """
-    kind = {"update": 0, "delete": 1, "deactivate": 1}.get(decision.kind, 2)
-    return decision.rank, not decision.urgent, kind
-
-
-def _chunks(context: Context, decisions: Sequence[Decision]) -> Iterator[Sequence[Decision]]:
+def _chunks(context: Context, decisions: Iterable[Decision]) -> Iterator[Sequence[Decision]]:
+    """Decisions that are remembered, or written, together: with changes or without, and of one rank."""
     size = max(POOL, *(context.views[side].capabilities.batch for side in ("left", "right")))
-    for _, ranked in groupby(decisions, key=lambda decision: decision.rank):
-        members = list(ranked)
-        for at in range(0, len(members), size):
-            yield members[at : at + size]
+    for (writes, _), alike in groupby(decisions, key=lambda decision: (bool(decision.changes), decision.rank)):
+        while chunk := list(islice(alike, size if writes else QUIET)):
+            yield chunk
 
 
 def _known(context: Context, decisions: Sequence[Decision], progress: Progress) -> Sequence[Decision]:

@@ -8,7 +8,6 @@ newcomers one is created without its reference, which is set before the run ends
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from daemon.core.merge import Ruling
 from daemon.core.model import Decision, Look, Target
 from daemon.core.plan import decide_pair, decide_single
 from daemon.core.rules import SIDES, Side
@@ -24,7 +23,6 @@ def with_arrivals(context: Context, decisions: Sequence[Decision]) -> list[Decis
     found = list(decisions)
     if not context.references.own:
         return found
-    rulings = context.store.journal.rulings(context.row.id)
     coming: dict[Target, str | None] = {}
     while True:
         arrived = _arrivals(context, found)
@@ -32,22 +30,21 @@ def with_arrivals(context: Context, decisions: Sequence[Decision]) -> list[Decis
             return _ranked(context, found, coming)
         coming |= arrived
         context.references.promise(coming)
-        found = [decide_again(context, d, rulings) if _names(d, coming) else d for d in found]
+        found = [decide_again(context, d) if _names(d, coming) else d for d in found]
 
 
 def bound(context: Context, decisions: Sequence[Decision]) -> list[Decision]:
     """Decisions that referred to newcomers, with the ids that these got meanwhile. Who got none is missing."""
     context.references.forget()
-    rulings = context.store.journal.rulings(context.row.id)
-    return [decide_again(context, decision, rulings) for decision in decisions]
+    return [decide_again(context, decision) for decision in decisions]
 
 
-def decide_again(context: Context, decision: Decision, rulings: Mapping[int, Mapping[str, Ruling]]) -> Decision:
+def decide_again(context: Context, decision: Decision) -> Decision:
     """The same records decided once more, because references may lead elsewhere by now."""
     looks = {side: _mapped(context, side, decision.look(side)) for side in SIDES}
     left, right, line = looks["left"], looks["right"], context.notcher.line
     if left.item and right.item:
-        mine = rulings.get(decision.pair.key)
+        mine = context.rulings.get(decision.pair.key)
         again = decide_pair(context.sync, decision.pair, left, right, line, rulings=mine, new=decision.new)
     else:
         side: Side = "left" if left.item else "right"

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from connectors.base import Driver, Failed, Gone, Record
 from daemon.audit.log import AuditLog
 from daemon.core.caution import cautious
 from daemon.core.digests import Notcher
+from daemon.core.merge import Ruling
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.references import References
 from daemon.engine.report import Request
@@ -16,7 +18,7 @@ from daemon.engine.view import View
 from daemon.store.store import Store, SyncRow
 
 
-@dataclass(slots=True)
+@dataclass
 class Context:
     """One run of one sync. `problems` collects what a person should know."""
 
@@ -37,6 +39,16 @@ class Context:
     problems: list[str] = field(default_factory=list)
     deferred: bool = False
     """Something was left undecided and unremembered, so no cursor may move past it."""
+
+    @cached_property
+    def approved(self) -> frozenset[bytes]:
+        """The lines that people have approved."""
+        return self.store.journal.approved(self.row.id, self.clock())
+
+    @cached_property
+    def rulings(self) -> Mapping[int, Mapping[str, Ruling]]:
+        """What people have answered to conflicts, by pair."""
+        return self.store.journal.rulings(self.row.id)
 
     def get(self, side: Side, ids: Sequence[str]) -> dict[str, Record | Gone | Failed]:
         """The records with these ids as *side* shows them now."""

@@ -57,10 +57,10 @@ def look_at(
         raise NoSuch(f"record '{key}' has no partner in {sync.name}")
     context = ask(sync, drivers, store, audit, clock=clock, actor=actor)
     try:
-        decisions = again(context, [replace(pair, line=b"")])
+        (decision,) = again(context, [replace(pair, line=b"")])
     except ConnectorError as fault:
         raise TallystickError(str(fault)) from None
-    return decisions[0]
+    return decision
 
 
 def look_alone(context: Context, pair: Pair) -> Item:

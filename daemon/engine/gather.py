@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 from connectors.base import CursorExpired, Driver, Page, Permanent, Record
 from connectors.moments import later
+from daemon.core.bits import Bits
 from daemon.core.rules import SIDES, Side
 from daemon.engine.cursors import read_from
+from daemon.engine.lookers import Lookers
+from daemon.engine.overflow import Shelf
 from daemon.engine.view import View
 from daemon.store.store import Store, SyncRow
 
@@ -15,34 +18,16 @@ CIRCLE = 1000
 """Pages in a row without a record that was not shown before: the end of such a listing never comes."""
 
 
-class Bits:
-    """A set of small numbers at one bit each: which of the known halves a listing showed."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def add(self, number: int) -> None:
-        """*number* is in."""
-        at = number >> 3
-        if at >= len(self._bytes):
-            self._bytes.extend(bytes(max(at + 1 - len(self._bytes), 4096)))
-        self._bytes[at] |= 1 << (number & 7)
-
-    def __contains__(self, number: int) -> bool:
-        at = number >> 3
-        return at < len(self._bytes) and bool(self._bytes[at] & 1 << (number & 7))
-
-
 @dataclass(slots=True)
 class Sight:
     """What one side showed."""
 
-    moved: dict[int, Record] = field(default_factory=dict)
+    moved: Shelf[Record]
     """Records of known pairs that look different, by pair key; held pairs always."""
-    outside: dict[int, Record] = field(default_factory=dict)
+    outside: Shelf[Record]
     """Records of known pairs that left the scope."""
-    fresh: dict[str, Record] = field(default_factory=dict)
-    """Records that no pair knows, by id."""
+    fresh: Lookers
+    """Records that no pair knows."""
     gone: set[int] = field(default_factory=set)
     """Pairs whose record the system itself calls deleted."""
     present: Bits = field(default_factory=Bits)
@@ -95,7 +80,8 @@ def _look(view: View, driver: Driver, store: Store, row: SyncRow, full: bool, st
 def _read_all(
     view: View, driver: Driver, store: Store, row: SyncRow, cursor: str | None, stop: Callable[[], bool]
 ) -> Sight:
-    sight = Sight(full=cursor is None)
+    shelves = Shelf[Record](store.folder), Shelf[Record](store.folder)
+    sight = Sight(*shelves, Lookers(view.side, store.folder), full=cursor is None)
     pages = driver.read(view.end.entity, cursor=cursor, fields=view.wanted, where=view.end.where or None)
     for page in pages:
         if stop():
@@ -115,9 +101,10 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
     for record in page.records:
         half = known.get(record.id)
         if half is None:
-            sight.count += record.id not in sight.fresh
             if view.in_scope(record):
-                sight.fresh[record.id] = record
+                sight.count += sight.fresh.meet(view.item(record))
+            else:
+                sight.count += 1
             continue
         sight.count += half.key not in sight.present
         sight.present.add(half.key)

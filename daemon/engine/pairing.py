@@ -80,7 +80,7 @@ def unlink(
         raise Busy(f"a write to the pair of '{key}' is under way; run {sync.name} and try again")
     told = {"action": "pair.unlinked", "actor": actor, "sync": sync.name, "pair": pair.key, "reason": reason}
     audit.append([Entry(told | {"left": pair.left.id, "right": pair.right.id, "born": pair.born})])
-    store.pairs.remember(row.id, parted(pair, next(store.pairs.new_keys()), clock()))
+    store.pairs.remember(row.id, parted(pair, store.pairs.new_keys(1)[0], clock()))
     return {"sync": sync.name, "pair": pair.key, "left": pair.left.id, "right": pair.right.id, "unlinked": True}
 
 
@@ -148,7 +148,7 @@ def _imported(context: Context, row: Row, answers: Answers) -> Pair:
         record = answers[side][row.id(side)]
         assert isinstance(record, Record)
         halves[side] = Half(record.id, keys=context.views[side].item(record).keys)
-    key = next(context.store.pairs.new_keys())
+    key = context.store.pairs.new_keys(1)[0]
     since = context.clock()
     return Pair(key, halves["left"], halves["right"], "held", "stale", _IMPORTED, "imported", since=since)
 

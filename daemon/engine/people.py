@@ -53,16 +53,18 @@ def approve(
         numbers = {"tenant": len(accepted)} if accepted else {}
         problems = [f"{alarm.trip}; {remedy(sync.name, alarm.trip)}" for alarm in stopped if alarm not in accepted]
         return {"sync": sync.name, "approved": numbers, "expires": clock() + expires, "problems": problems}
-    found = list(_open_lines(context))
-    wanted = [(d, kind) for d, kind, line in found if (not kinds or kind in kinds) and (only is None or only in line)]
-    lines = dict(wanted)
+    lines, everything = dict[bytes, str](), set[bytes]()
+    for digest, kind, ids in _open_lines(context):
+        everything.add(digest)
+        if (not kinds or kind in kinds) and (only is None or only in ids):
+            lines[digest] = kind
     until = clock() + expires
     numbers = {kind: list(lines.values()).count(kind) for kind in sorted(set(lines.values()))}
     body = {"action": "plan.approved", "actor": actor, "sync": sync.name, "reason": reason, "approved": numbers}
     if lines:
         audit.append([Entry(body)])
         store.journal.approve(context.row.id, lines, actor, until)
-    if "adopt" in numbers and len(lines) == len({digest for digest, _, _ in found}):
+    if "adopt" in numbers and len(lines) == len(everything):
         # from now on only what was not seen here faces the guards, whatever interrupts the run
         row = replace(context.row, adopted=True, fingerprint=sync.fingerprint, rev=sync.rev, salt="")
         store.save_sync(row)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from math import ceil
 
 from connectors.base import ConnectorError, Driver, Temporary
 from daemon.audit.entries import Entry
 from daemon.audit.log import AuditLog
-from daemon.core.guards import Trip, Verdict, counts, guard
+from daemon.core.guards import Trip, Verdict, guard
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.alarms import Alarm, alarms, regressions, remedy, unfamiliar
@@ -15,6 +16,7 @@ from daemon.engine.answers import Progress
 from daemon.engine.apply import apply
 from daemon.engine.context import Context, start
 from daemon.engine.cursors import next_cursor
+from daemon.engine.decisions import Plan
 from daemon.engine.failpoints import reached
 from daemon.engine.gather import Sight, Stopped, gather
 from daemon.engine.planning import again, make_plan
@@ -29,7 +31,9 @@ UNFINISHED = ""
 """Salt of a full comparison that did not come to its end. The next look is full again, that of an approval too: else
 what only a full one can see, such as absence, could never be approved."""
 TOLD = 1000
-"""Lines that a run's report holds; a plan holds all, because a plan is for reading."""
+"""Lines that a run's report holds."""
+PLANNED = 20_000
+"""Lines that a plan holds, which is for reading."""
 SMALL = 20
 """Listings up to this size may shrink as they like, but not to nothing."""
 
@@ -73,19 +77,19 @@ def _run(context: Context) -> Report:
         distrust(context)
         return _stopped(context, back)
     if shrunk := shrunken(context, sights):
-        verdict = Verdict((), (), tuple(shrunk))
+        verdict = Verdict(trips=tuple(shrunk))
         context.store.save_sync(replace(context.row, salt=UNFINISHED))
         _testify_trips(context, verdict)
-        return _report(context, "held", sights, [], verdict)
-    decisions = _decide(context, sights, busy)
-    verdict = judge(context, decisions)
+        return _report(context, "held", sights, _nothing(context), verdict)
+    plan = _decide(context, sights, busy)
+    verdict = judge(context, plan)
     _testify_trips(context, verdict)
-    progress = apply(context, verdict.passed if context.request.only is None else chosen(context, verdict.passed))
+    told = chosen(context, plan)
+    progress = apply(context, replace(verdict, decisions=told).passed)
     _write_again(context, progress)
     _heal(context, progress)
     _save(context, sights, verdict, progress)
-    told = chosen(context, decisions)
-    return _report(context, _state(context, verdict, progress, decisions), sights, told, verdict, progress)
+    return _report(context, _state(context, verdict, progress, plan), sights, told, verdict, progress)
 
 
 def _plan_only(context: Context) -> Report:
@@ -94,19 +98,22 @@ def _plan_only(context: Context) -> Report:
     sights = _gather(context)
     if back := regressions(context, sights):
         return replace(_stopped(context, back), state="planned")
-    decisions = chosen(context, _decide(context, sights, open_pairs(context)))
-    verdict = judge(context, decisions)
-    return _report(
-        context, "planned", sights, decisions, replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
-    )
+    plan = chosen(context, _decide(context, sights, open_pairs(context)))
+    verdict = judge(context, plan)
+    verdict = replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
+    return _report(context, "planned", sights, plan, verdict)
 
 
 def _stopped(context: Context, found: Sequence[Alarm]) -> Report:
     """Nothing is read: whatever this system shows, it is not what the pairs speak of."""
-    verdict = Verdict((), (), tuple(alarm.trip for alarm in found))
+    verdict = Verdict(trips=tuple(alarm.trip for alarm in found))
     if context.request.kind == "run":
         _testify_trips(context, verdict)
-    return _report(context, "held", {}, [], verdict)
+    return _report(context, "held", {}, _nothing(context), verdict)
+
+
+def _nothing(context: Context) -> Plan:
+    return Plan(context.store.folder)
 
 
 def _gather(context: Context) -> Mapping[Side, Sight]:
@@ -114,13 +121,13 @@ def _gather(context: Context) -> Mapping[Side, Sight]:
     return gather(context.views, context.drivers, context.store, context.row, full=full, stop=context.stop)
 
 
-def _decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]) -> list[Decision]:
-    decisions = make_plan(context, sights, busy)
+def _decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]) -> Plan:
+    plan = make_plan(context, sights, busy)
     if adopting(context):  # everything was mapped: a path that found nothing stands out
         for view in context.views.values():
             for problem in (*view.blind_paths(), *view.missing_times()):
                 context.say(problem)
-    return decisions
+    return plan
 
 
 def needs_full(context: Context) -> bool:
@@ -139,12 +146,11 @@ def open_pairs(context: Context) -> frozenset[int]:
     return frozenset(item["pair"] for f in context.store.flights.open(context.row.id) for item in f.items)
 
 
-def judge(context: Context, decisions: Sequence[Decision]) -> Verdict:
+def judge(context: Context, plan: Plan) -> Verdict:
     """The guards' word on the whole plan."""
     known = context.store.pairs.count(context.row.id)
-    approved = context.store.journal.approved(context.row.id, context.clock())
     pairs = known.get("active", 0) + known.get("held", 0)
-    verdict = guard(context.sync, decisions, pairs, approved, adopting=adopting(context))
+    verdict = guard(context.sync, plan, pairs, context.approved, adopting=adopting(context))
     why = unfamiliar(context.row, context.sync)
     return replace(verdict, trips=tuple(replace(t, field=why) if t.kind == "adopt" else t for t in verdict.trips))
 
@@ -152,11 +158,10 @@ def judge(context: Context, decisions: Sequence[Decision]) -> Verdict:
 def shrunken(context: Context, sights: Mapping[Side, Sight]) -> list[Trip]:
     """Plan guard: a complete listing that lost much since the last one is more often a fault than the truth."""
     found = []
-    approved = context.store.journal.approved(context.row.id, context.clock())
     pairs = context.store.pairs.count(context.row.id).get("active", 0)
     for side, sight in sights.items():
         last = max(context.row.counts.get(side) or 0, pairs)  # a first run's listing lacked what it then created
-        if not sight.complete or not last or shrink_line(context, side) in approved:
+        if not sight.complete or not last or shrink_line(context, side) in context.approved:
             continue
         if last <= SMALL and sight.count:
             continue
@@ -172,13 +177,13 @@ def shrink_line(context: Context, side: Side) -> bytes:
     return context.notcher.line(["shrink", side, context.row.counts.get(side)])
 
 
-def chosen(context: Context, decisions: Sequence[Decision]) -> list[Decision]:
+def chosen(context: Context, plan: Plan) -> Plan:
     """Only what was asked for."""
     only = context.request.only
     if only is None:
-        return list(decisions)
-    found = [decision for decision in decisions if only in record_ids(decision)]
-    if not found:
+        return plan
+    found = Plan(context.store.folder, (decision for decision in plan if only in record_ids(decision)))
+    if not len(found):
         context.say(f"nothing is to be done for a record '{only}' of {context.sync.name}")
     return found
 
@@ -223,10 +228,10 @@ def _restless(pair: Pair, now: float) -> Pair:
 def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, progress: Progress) -> None:
     """Move the cursors, once everything behind them is settled or held in the store."""
     row = context.row
-    if adopting(context) and verdict.held:
+    if adopting(context) and verdict.trips:
         return  # nothing was adopted: next time everything is looked at again
     row = replace(row, adopted=True, fingerprint=context.sync.fingerprint, rev=context.sync.rev)
-    if not (progress.halt or verdict.held or context.deferred or context.request.only):
+    if not (progress.halt or verdict.trips or context.deferred or context.request.only):
         cursors = {side: _cursor(context, side, sight) for side, sight in sights.items()}
         counts = {side: sight.count if sight.complete else row.counts.get(side) for side, sight in sights.items()}
         full = all(sight.full for sight in sights.values())
@@ -237,7 +242,7 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
         row = replace(row, salt=UNFINISHED)
     context.store.save_sync(row)
     if not progress.halt and not context.request.only:
-        context.store.journal.tidy(row.id, context.clock(), approvals=not verdict.held)
+        context.store.journal.tidy(row.id, context.clock(), approvals=not verdict.trips)
     reached("saved")
 
 
@@ -249,14 +254,11 @@ def _cursor(context: Context, side: Side, sight: Sight) -> str | None:
     return next_cursor(rule, stored, sight.cursor, sight.server_time)
 
 
-def _state(context: Context, verdict: Verdict, progress: Progress, decisions: Sequence[Decision]) -> RunState:
+def _state(context: Context, verdict: Verdict, progress: Progress, plan: Plan) -> RunState:
     if progress.halt:
         return progress.halt
-    waits = (
-        verdict.held or progress.stale or open_pairs(context) or context.store.pairs.count(context.row.id).get("held")
-    )
-    held = any(d.state == "held" and d.reason != "reference" for d in decisions)  # a reference may have healed since
-    return "held" if waits or held else "done"
+    waits = verdict.trips or progress.stale or open_pairs(context)
+    return "held" if waits or plan.waits or context.store.pairs.count(context.row.id).get("held") else "done"
 
 
 def _guarded_by_systems(context: Context, work: Callable[[Context], Report]) -> Report:
@@ -277,21 +279,23 @@ def _report(
     context: Context,
     state: RunState,
     sights: Mapping[Side, Sight],
-    decisions: Sequence[Decision],
+    plan: Plan,
     verdict: Verdict,
     progress: Progress | None = None,
 ) -> Report:
-    held = {id(decision): kind for decision, kind in verdict.held}
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
-    told = [d for d in decisions if d.changes or d.kind in ("link", "hold", "retire", "reopen")]
-    told = told if context.request.kind == "plan" else told[:TOLD]
+    telling = (d for d in plan if d.changes or d.kind in ("link", "hold", "retire", "reopen"))
+    told = islice(telling, PLANNED if context.request.kind == "plan" else TOLD)
+    lines = tuple(line(context.sync, d, guard=verdict.stops(d)) for d in told)
+    if context.request.kind == "plan" and next(telling, None):
+        context.say(f"only the first {PLANNED} lines are shown; the counts are of all")
     return Report(
         context.sync.name,
         context.run,
         state,
-        counts=counts(decisions) | read | done,
-        lines=tuple(line(context.sync, d, guard=held.get(id(d))) for d in told),
+        counts={**plan.counts, **read, **done},
+        lines=lines,
         guards=tuple(_trip(context.sync, trip) for trip in verdict.trips),
         problems=tuple(context.problems),
     )

@@ -143,18 +143,17 @@ class Pairs:
         """*key* itself, if it is a pair of *sync*."""
         return [key for (key,) in self._db.rows("SELECT key FROM pair WHERE sync = ? AND key = ?", sync, key)]
 
-    def new_keys(self) -> Iterator[int]:
+    def new_keys(self, count: int) -> range:
         """Fresh pair keys. None is given twice: not to two syncs at once, not again while a flight speaks of it."""
-        while True:
-            with self._fresh_lock:
-                if not self._last_key:
-                    ((self._last_key,),) = self._db.rows(
-                        "SELECT max((SELECT coalesce(max(key), 0) FROM pair),"
-                        " (SELECT coalesce(max(value), 0) FROM meta WHERE name = 'pair'))"
-                    )
-                self._last_key += 1
-                key = self._last_key
-            yield key
+        with self._fresh_lock:
+            if not self._last_key:
+                ((self._last_key,),) = self._db.rows(
+                    "SELECT max((SELECT coalesce(max(key), 0) FROM pair),"
+                    " (SELECT coalesce(max(value), 0) FROM meta WHERE name = 'pair'))"
+                )
+            first = self._last_key + 1
+            self._last_key += count
+            return range(first, first + count)
 
     def remember(self, sync: int, pairs: Iterable[Pair], *, drop: Collection[int] = ()) -> None:
         """Write down *pairs* as they are now, new or changed, and forget those in *drop*, in one transaction."""

@@ -45,7 +45,9 @@ class Store:
         """Opens or creates the store at *path*. Raises StoreError with the remedy."""
         self.new = not path.exists()
         """Nothing was remembered when this store was opened."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = path.parent
+        """Where what is too big for memory finds room, too."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         _refuse_remains(path)
         self.vault = Vault.at(path.with_name("state.key"), may_create=self.new)
         self._db = Database(path)

@@ -1,21 +1,51 @@
 """Stories of records that look for a partner."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from daemon.core.match import Candidate, Matches, match
-from daemon.core.rules import Match
+from daemon.core.match import Ambiguous, Found, Seat, match
+from daemon.core.rules import Match, Side
 
 NUMBER, MAIL = Match(("number",)), Match(("email",))
 
 
-def one(name: int, *keys: str | None, taken: bool = False) -> Candidate:
-    return Candidate(name, [None if key is None else key.encode() for key in keys], taken)
+@dataclass
+class Candidate:
+    number: int
+    keys: Sequence[str | None]
+    taken: bool
+
+
+@dataclass
+class Matches:
+    sure: tuple[tuple[int, int], ...]
+    asked: tuple[tuple[int, int], ...]
+    ambiguous: dict[Side, dict[int, int]]
+
+
+def one(number: int, *keys: str | None, taken: bool = False) -> Candidate:
+    return Candidate(number, keys, taken)
 
 
 def found(left: Sequence[Candidate], right: Sequence[Candidate], *alternatives: Match) -> Matches:
-    return match(alternatives or (NUMBER, MAIL), left, right)
+    sides: dict[Side, Sequence[Candidate]] = {"left": left, "right": right}
+
+    def seats(index: int) -> Iterator[Seat]:
+        everybody = [(side, c) for side, candidates in sides.items() for c in candidates]
+        keyed = [(key, side, c) for side, c in everybody if (key := c.keys[index]) is not None]
+        return iter(sorted(Seat(key.encode(), side, c.number, c.taken) for key, side, c in keyed))
+
+    findings = list(match(alternatives or (NUMBER, MAIL), seats))
+    pairs: dict[Any, list[tuple[int, int]]] = {"auto": [], "ask": []}
+    for pair in findings:
+        if isinstance(pair, Found):
+            pairs[pair.confirm].append((pair.left, pair.right))
+    torn = [torn for torn in findings if isinstance(torn, Ambiguous)]
+    ambiguous: dict[Side, dict[int, int]] = {s: {t.number: t.rivals for t in torn if t.side == s} for s in sides}
+    return Matches(tuple(sorted(pairs["auto"])), tuple(sorted(pairs["ask"])), ambiguous)
 
 
 def test_one_and_one_belong_together() -> None:
@@ -48,8 +78,8 @@ def test_two_candidates_are_ambiguous_for_all_three(flip: bool) -> None:
     side_few, side_many = ("right", "left") if flip else ("left", "right")
 
     assert result.sure == ()
-    assert result.ambiguous[side_few] == {1: 2}  # type: ignore[index]
-    assert result.ambiguous[side_many] == {8: 1, 9: 1}  # type: ignore[index]
+    assert result.ambiguous[side_few] == {1: 2}
+    assert result.ambiguous[side_many] == {8: 1, 9: 1}
 
 
 def test_who_is_ambiguous_by_the_first_alternative_is_not_saved_by_the_second() -> None:
@@ -95,6 +125,6 @@ def test_nobody_is_in_two_places() -> None:
 
     pairs = result.sure + result.asked
     for side, index in (("left", 0), ("right", 1)):
-        names = [pair[index] for pair in pairs] + list(result.ambiguous[side])  # type: ignore[index]
+        names = [pair[index] for pair in pairs] + list(result.ambiguous[side])
         assert len(names) == len(set(names))
     assert not {n for pair in pairs for n in pair} & ({0, 7, 14} | {102, 108, 114})
