@@ -56,8 +56,16 @@ class Vault:
             raise StoreError("the store was written with another state secret: restore both from one backup") from None
 
 
+_AS_IT_IS: Final = frozenset({str, bytes, bool, float, type(None)})
+
+
 def _packed(value: Any) -> Any:
     """*value* with the numbers that MessagePack cannot hold exactly as marked text."""
+    kind = type(value)  # asked before anything else: an open flight is mostly texts, and this runs for each
+    if kind in _AS_IT_IS:
+        return value
+    if kind is dict:
+        return {name: _packed(inner) for name, inner in value.items()}
     match value:
         case int() if not -(2**63) <= value < 2**64:
             return msgspec.msgpack.Ext(_INTEGER, str(value).encode())
