@@ -106,6 +106,20 @@ class Changed(Listing):
 
     cursor: CursorFacts
     """How to read on from the last time."""
+    cap: int | None = Field(default=None, ge=1)
+    """Most records that one search shows, on all of its pages together: 10,000 at HubSpot. The search must be sorted by
+    the cursor; behind the last record it is asked anew."""
+    beyond: Listing | None = None
+    """With `cap`: what is asked behind a record, sorted by cursor and id: cursors above {since}, and with that one ids
+    above {after}. Without it, more records of one cursor value than `cap` are an error."""
+
+    @model_validator(mode="after")
+    def _capped(self) -> "Changed":
+        if self.beyond is not None and self.cap is None:
+            raise ValueError("`beyond` says what is asked once `cap` records were shown: add `cap`")
+        if self.cap is not None and self.cursor.kind == "token":
+            raise ValueError("`cap` reads on behind a record, and a token is not a value of records")
+        return self
 
 
 class Deleted(Listing):

@@ -1,6 +1,6 @@
 """This is where the records of one HTTP entity are had: listed, changed, deleted, by id and by value."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +37,7 @@ class Reader:
         since: Any = int(cursor) if changed.cursor.kind == "number" and cursor.isdecimal() else cursor
         if reads.deleted is not None:  # first, so that a record deleted and born again is not gone in the end
             yield from self._tombstones(reads.deleted, {"since": since})
-        yield from self._pages(changed, changed, {"since": since}, wanted, where)
+        yield from self._changes(changed, since, wanted, where)
 
     def get(self, ids: Sequence[str], fields: Sequence[str]) -> Iterator[Record | Gone | Failed]:
         """One answer per id, in order. A fault of one record is Failed; a fault of the system is raised."""
@@ -92,13 +92,19 @@ class Reader:
         return asked
 
     def _pages(
-        self, listing: Listing, changed: Changed | None, values: Mapping[str, Any], wanted: Wanted, where: Fields
+        self,
+        listing: Listing,
+        changed: Changed | None,
+        values: Mapping[str, Any],
+        wanted: Wanted,
+        where: Fields,
+        watched: Callable[[Iterable[Turn]], Iterable[Turn]] = iter,
     ) -> Iterator[Page]:
         since = {listing.cursor.param: values["since"]} if isinstance(listing, Changed) and listing.cursor.param else {}
         query = self._pushed(listing, where, {}) | since
-        everything = listing.complete and not isinstance(listing, Changed)
+        everything = listing.complete and "since" not in values
         time: str | None = None
-        for turn in self._turns(listing, values, wanted, query):
+        for turn in watched(self._turns(listing, values, wanted, query)):
             answer = turn.answer
             kept = [raw for raw in answer.records if _equal(raw, where)] if where else answer.records
             time = time or (server_time(answer.headers) if changed and changed.cursor.kind == "time" else None)
@@ -108,6 +114,37 @@ class Reader:
                 complete=turn.last and everything and not turn.shrunk,
                 server_time=time,
             )
+
+    def _changes(self, changed: Changed, since: Any, wanted: Wanted, where: Fields) -> Iterator[Page]:
+        """Pages of what changed. A search that ends at its cap is asked on behind the last record."""
+        listing: Listing = changed
+        values, shown = {"since": since}, list[Any]()
+
+        def watched(turns: Iterable[Turn]) -> Iterator[Turn]:
+            for turn in turns:
+                shown.extend(turn.answer.records if changed.cap else ())
+                yield turn
+
+        while True:
+            yield from self._pages(listing, changed, values, wanted, where, watched)
+            if not changed.cap or len(shown) < changed.cap:
+                return
+            values = self._behind(changed, values, shown)
+            listing = changed.beyond or changed
+            shown.clear()
+
+    def _behind(self, changed: Changed, values: Mapping[str, Any], shown: Sequence[Any]) -> dict[str, Any]:
+        """From where a capped search goes on. Raises Permanent rather than leave anything out."""
+        last = highest(changed.cursor, shown[-1:])
+        if last is None or last != highest(changed.cursor, shown):
+            raise Permanent(f"{self._place}: read.changed has a cap and is not sorted by {changed.cursor.field}")
+        since: Any = int(last) if changed.cursor.kind == "number" and last.isdecimal() else last
+        behind = {"since": since} | ({"after": self.shape.id(shown[-1], self._place)} if changed.beyond else {})
+        if behind == values:
+            what = f"more than {changed.cap} records have the {changed.cursor.field} {last}"
+            help = "and the search shows no others; say in read.changed what is `beyond`"
+            raise Permanent(f"{self._place}: {what}, {help}")
+        return behind
 
     def _tombstones(self, deleted: Any, values: Mapping[str, Any]) -> Iterator[Page]:
         shape = Shape(self._entity, deleted.id)
