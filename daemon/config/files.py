@@ -1,7 +1,9 @@
 """This is where the files of a configuration folder are found and read, each once."""
 
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ MAIN: Final = "tallystick.yaml"
 FOLDERS: Final = {"systems": ".yaml", "syncs": ".yaml", "tables": ".csv"}
 _LEFTOVER = re.compile(r"\.|.*(?:~|\.bak|\.swp|\.orig|\.tmp|\.dpkg-\w+|\.rpm\w+)\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+_OPEN_IT: Final = "let the daemon's user read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ def _listed(folder: Path, name: str, problems: list[Problem]) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        problems.append(Problem(f"{name}/", 0, 0, "unreadable", f"cannot be listed: {error.strerror}"))
+        help = "make it a folder" if isinstance(error, NotADirectoryError) else _OPEN_IT
+        problems.append(Problem(f"{name}/", 0, 0, "unreadable", f"cannot be listed: {error.strerror}", help))
         return []
 
 
@@ -78,6 +82,18 @@ def _consider(path: Path, shown: str, suffix: str, contents: dict[str, bytes], p
 
 def _take(path: Path, shown: str, contents: dict[str, bytes], problems: list[Problem]) -> None:
     try:
-        contents[shown] = path.read_bytes()
+        raw = _content(path)
     except OSError as error:
-        problems.append(Problem(shown, 0, 0, "unreadable", f"cannot be read: {error.strerror}"))
+        help = f"it is a link to {path.readlink()}" if path.is_symlink() else _OPEN_IT
+        problems.append(Problem(shown, 0, 0, "unreadable", f"cannot be read: {error.strerror}", help))
+        return
+    if raw is None:
+        problems.append(Problem(shown, 0, 0, "unreadable", "is no plain file", "put a file in its place"))
+    else:
+        contents[shown] = raw
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a plain file; None for a pipe or a device, which could keep a reload waiting forever."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None

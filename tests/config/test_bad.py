@@ -1,5 +1,6 @@
 """This is where every single fault of tests/config/bad meets the exact text that a person reads."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,39 @@ def test_what_editors_and_packagers_leave_behind_does_not_count(tmp_path: Path) 
         (folder / "syncs" / name).write_text("nonsense: [")
 
     assert problems(folder) == ()
+
+
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    os.mkfifo(folder / "syncs" / "pipe.yaml")
+
+    (told,) = problems(folder)
+
+    assert told == "syncs/pipe.yaml: error[unreadable]: is no plain file\n  put a file in its place"
+
+
+def test_a_link_that_leads_nowhere_is_told_with_its_target(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    (folder / "syncs" / "link.yaml").symlink_to("/nonexistent")
+
+    (told,) = problems(folder)
+
+    assert told.startswith("syncs/link.yaml: error[unreadable]: cannot be read: No such file")
+    assert "it is a link to /nonexistent" in told
+
+
+def test_a_file_that_may_not_be_read_is_told_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = good_folder(tmp_path)
+    really = os.open
+
+    def refuse(path: str, *rest: int) -> int:
+        if str(path).endswith("people.yaml"):
+            raise PermissionError(13, "Permission denied", path)
+        return really(path, *rest)
+
+    monkeypatch.setattr("daemon.config.files.os.open", refuse)  # root may read everything
+
+    (told,) = problems(folder)
+
+    assert told.startswith("syncs/people.yaml: error[unreadable]: cannot be read: Permission denied")
+    assert "let the daemon's user read it" in told

@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(tmp_path: Path) -> N
     shutil.rmtree(folder / "syncs")
     (folder / "syncs").write_text("a file where the folder should be")
 
-    assert problems(folder) == ("syncs/: error[unreadable]: cannot be listed: Not a directory",)
+    assert problems(folder) == ("syncs/: error[unreadable]: cannot be listed: Not a directory\n  make it a folder",)
 
 
 def test_values_keep_their_kind(tmp_path: Path) -> None:
