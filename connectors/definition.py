@@ -89,6 +89,13 @@ Secret: TypeAlias = Annotated[SecretRef | EnvRef, BeforeValidator(_refuse_litera
 Reveal: TypeAlias = Callable[[SecretRef | EnvRef], str]
 """From a reference to its value; raises KeyError naming the reference where nothing holds it."""
 
+
+def unfit_address(text: str, why: str, help: str | None = None) -> PydanticCustomError:
+    """The error for an address *text* that cannot be used. One that may hold a password is not shown."""
+    told: dict[str, Any] = {"text": why, "help": help}
+    return PydanticCustomError("literal-secret" if re.search("[@?]", text) else "bad-value", "{text}", told)
+
+
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?\Z")
 
 

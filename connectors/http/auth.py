@@ -108,7 +108,9 @@ Auth: TypeAlias = Annotated[NoAuth | BasicAuth | BearerAuth | ApiKeyAuth, Field(
 
 def _header_value(secret: str) -> str:
     if not secret.isascii() or not secret.isprintable():
-        raise ValueError("a secret that goes into a header holds a line break or a letter outside ASCII")
+        raise ValueError(
+            "a secret that goes into a header holds a line break or a letter outside ASCII; store it anew, in one line"
+        )
     return secret
 
 

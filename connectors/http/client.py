@@ -118,7 +118,7 @@ class HttpClient:
     ) -> None:
         self.system = system
         self.credentials = credentials or Credentials()
-        self._base = _http_url(base_url)
+        self._base = base_of(base_url)
         self._headers = {**(headers or {}), **self.credentials.headers}
         self._params = {**(params or {}), **self.credentials.params}
         self._patience = patience or Patience()
@@ -282,7 +282,8 @@ class _Lazy(httpx.BaseTransport):
             self._inner = None
 
 
-def _http_url(text: str) -> httpx.URL:
+def base_of(text: str) -> httpx.URL:
+    """*text* as the address below which everything lies. Raises ValueError for what is none; the text is not in it."""
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:

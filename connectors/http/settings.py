@@ -1,13 +1,19 @@
 """This is where the settings of one installation that speaks HTTP are described: address, trust, limits, patience."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from connectors.definition import Duration, EnvRef, Facts, SystemFacts
+from pydantic import field_validator
+from pydantic_core import PydanticCustomError
+
+from connectors.definition import Duration, EnvRef, Facts, SystemFacts, unfit_address
 from connectors.http.auth import Auth, NoAuth
 from connectors.http.budget import BreakerRule, Limits, Retry
-from connectors.http.client import Patience
+from connectors.http.client import Patience, base_of
 from connectors.http.tls import Tls
+
+_CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie")
+"""Headers that say who we are: `auth` makes them from secrets."""
 
 
 class Timeouts(Facts):
@@ -48,3 +54,24 @@ class System(SystemFacts):
     """Query parameters of every request."""
     params: Mapping[str, Any] = {}
     """Values for {params.NAME} in the definition's paths, queries and bodies."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str | EnvRef) -> str | EnvRef:
+        if isinstance(value, str):
+            try:
+                base_of(value)
+            except ValueError as error:
+                raise unfit_address(value, str(error), "write https://host/path") from None
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _hold_no_credentials(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for name in value:
+            if name.lower() in _CREDENTIALS:
+                help = "write auth: {kind: bearer, token: {secret: NAME}}, or another kind"
+                raise PydanticCustomError(
+                    "literal-secret", "a secret is never written here", {"help": help, "at": name}
+                )
+        return value

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic_core import PydanticCustomError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from connectors.definition import Duration, Facts, LocalPath, Secret, SystemFacts
+from connectors.definition import Duration, Facts, LocalPath, Secret, SystemFacts, unfit_address
 
 
 class System(SystemFacts):
@@ -30,16 +31,36 @@ class System(SystemFacts):
     def _one_address(self) -> "System":
         if (self.url is None) == (self.path is None):
             raise ValueError("a database has either a url or, for SQLite, a path")
-        if self.url is not None:
-            try:
-                parsed = make_url(self.url)
-            except ArgumentError:
-                raise ValueError("this is not a database url; write postgresql://host:5432/database") from None
-            if parsed.password is not None:
-                raise ValueError("a password is never written here; write `password: {secret: NAME}`")
-            if parsed.get_backend_name() == "sqlite":
-                raise ValueError("an SQLite file is named by `path`")
         return self
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):  # the port is no number
+            raise unfit_address(value, "this is not a database url", "write postgresql://host:5432/database") from None
+        if url.password is not None or any("password" in name for name in url.query):
+            help = "write `password: {secret: NAME}` beside it"
+            raise PydanticCustomError("literal-secret", "a password is never written here", {"help": help})
+        if url.get_backend_name() == "sqlite":
+            raise ValueError("an SQLite file is named by `path`")
+        if url.drivername != "postgresql":
+            _is_spoken(url)
+        return value
+
+
+def _is_spoken(url: URL) -> None:
+    """Raises ValueError for a database that this installation has no package for."""
+    try:
+        url.get_dialect().import_dbapi()
+    except NoSuchModuleError:
+        raise ValueError(f"SQLAlchemy knows no '{url.drivername}'; write postgresql://host:5432/database") from None
+    except ImportError as error:
+        text = f"for {url.drivername} the Python package '{error.name}' is missing; install it beside Tallystick"
+        raise ValueError(text) from None
 
 
 class CursorFacts(Facts):

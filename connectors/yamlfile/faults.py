@@ -283,7 +283,7 @@ def _secrets(model: type[BaseModel], fault: _Fault) -> list[str]:
     """What must not be shown: a secret written out, also under a misspelt key."""
     value = fault.error.get("input")
     if isinstance(value, Mapping) and fault.error["type"] == "literal-secret":
-        value = value.get("default")
+        value = value.get((fault.error.get("ctx") or {}).get("at"))
     if isinstance(value, Mapping | list) or value is None:
         return []
     misspelt = fault.error["type"] == "extra_forbidden" and _means_a_secret(model, fault)

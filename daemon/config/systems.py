@@ -24,6 +24,7 @@ from connectors.definition import (
 )
 from connectors.yamlfile import Document, Loc, Problem, YamlError, check, read, translate
 from daemon.config.secrets import SecretFault, Secrets
+from daemon.errors import ConfigError
 
 Ref: TypeAlias = SecretRef | EnvRef
 
@@ -132,10 +133,16 @@ def read_system(document: Document, folder: Path) -> SystemConfig:
 
 
 def connect_system(config: SystemConfig, secrets: Secrets) -> Driver:
-    """A driver for the system. Nothing is opened yet; secrets are read when the driver asks for them."""
-    return config.driver.connect(
-        config.system, config.entities, check=config.definition.check, reveal=secrets.reveal
-    )  # fmt: skip
+    """A driver for the system. Nothing is opened yet; secrets are read when the driver asks for them.
+
+    Raises ConfigError where they are missing, or are of a form that the system's protocol cannot carry.
+    """
+    try:
+        return config.driver.connect(
+            config.system, config.entities, check=config.definition.check, reveal=secrets.reveal
+        )  # fmt: skip
+    except (SecretFault, ValueError) as error:
+        raise ConfigError([Problem(config.file, 0, 0, "unusable", str(error)).render()]) from None
 
 
 def references(document: Document, model: BaseModel) -> Iterator[Reference]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.calling import call as call_alone
 from tests.cli.calling import call_here as call
 
 
@@ -276,3 +277,29 @@ def test_a_conflict_is_shown_and_given_up(running: Path) -> None:
     assert "  fields: phone" in dropped.stdout
     assert after.returncode == 0
     assert "nothing is held" in call("held", folder=running).stdout
+
+
+def test_a_secret_that_no_header_can_carry_is_a_fault_of_the_configuration(example: Path) -> None:
+    web = "version: 1\nname: web\nconnector: rest\ntype: crm\nbase_url: http://127.0.0.1:1\n"
+    (example / "systems" / "web.yaml").write_text(web + "auth: {kind: bearer, token: {secret: web-token}}\n")
+    secret = example / "secrets.d" / "web-token"
+    secret.touch(mode=0o600)
+    secret.write_text("hunter2\nhunter3")
+
+    told = [call("check", folder=example), call("plan", "people", folder=example), call_alone("serve", folder=example)]
+
+    assert [done.returncode for done in told] == [78, 78, 78]
+    for done in told:
+        assert "systems/web.yaml: error[unusable]: a secret that goes into a header" in done.stdout + done.stderr
+        assert "store it anew, in one line" in done.stdout + done.stderr
+        assert "hunter" not in done.stdout + done.stderr
+
+
+def test_an_address_from_the_environment_that_is_none_is_a_fault_of_the_configuration(example: Path) -> None:
+    web = "version: 1\nname: web\nconnector: rest\ntype: crm\nbase_url: {env: WEB_URL, default: 'ftp://example.com'}\n"
+    (example / "systems" / "web.yaml").write_text(web)
+
+    done = call("check", folder=example)
+
+    assert done.returncode == 78
+    assert "systems/web.yaml: error[unusable]: base_url is not an http or https address" in done.stdout

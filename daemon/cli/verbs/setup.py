@@ -52,7 +52,7 @@ def check(session: Session, connect: bool) -> int:
         session.show({"ok": False, "folder": str(session.folder), "problems": error.problems}, checked_text)
         return CONFIG
     secrets = config.secrets(os.environ)
-    problems = [problem.render() for problem in check_secrets(config, secrets)]
+    problems = [problem.render() for problem in check_secrets(config, secrets)] or _unusable(config)
     answer = _summary(config, now(), problems)
     if connect and not problems:
         answer["health"] = [_health(config, name) for name in config.systems]
@@ -91,13 +91,24 @@ def _summary(config: "Config", at: float, problems: list[str]) -> dict[str, Any]
     }  # fmt: skip
 
 
+def _unusable(config: "Config") -> list[str]:
+    """What keeps a driver from beginning, although every secret is there. Nothing is opened."""
+    from daemon.config.systems import connect_system
+    from daemon.errors import ConfigError
+
+    problems: list[str] = []
+    for system in config.systems.values():
+        try:
+            connect_system(system, config.secrets(os.environ)).close()
+        except ConfigError as error:
+            problems += error.problems
+    return problems
+
+
 def _health(config: "Config", name: str) -> dict[str, Any]:
     from daemon.config.systems import connect_system
 
-    try:
-        driver = connect_system(config.systems[name], config.secrets(os.environ))
-    except (KeyError, ValueError) as error:
-        return {"system": name, "reachable": False, "message": str(error)}
+    driver = connect_system(config.systems[name], config.secrets(os.environ))
     try:
         health = driver.check()
         for entity in _used(config, name) if health.reachable else ():
