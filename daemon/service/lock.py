@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ _STEP: Final = 0.1
 
 
 class NotOwner(TallystickError):
-    """The state folder is another user's."""
+    """The state folder is another user's, or is not ours alone."""
 
     exit_code = 77
 
@@ -42,10 +43,15 @@ class StateLock:
     """The lock on a state folder. The kernel drops it when the process ends, however that happens."""
 
     def __init__(self, state: Path) -> None:
-        """Makes the folder when there is none. Raises NotOwner for another user's: files of ours would lock him out."""
+        """Makes the folder when there is none. Raises NotOwner for another user's, where files of ours would lock
+        him out, and for one that others may write to."""
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (owner := state.stat().st_uid) != os.geteuid():
-            raise NotOwner(f"{state} belongs to {_name(owner)}; run it as that user: sudo -u {_name(owner)} tallystick")
+        facts = state.stat()
+        if facts.st_uid != os.geteuid():
+            name = _name(facts.st_uid)
+            raise NotOwner(f"{state} belongs to {name}; run it as that user: sudo -u {name} tallystick")
+        if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise NotOwner(f"{state}: others may put files there in the place of ours; run chmod go-w {state}")
         self._state = state
         self._lock = FileLock(state / "lock", thread_local=False, mode=0o600)
         self._note = state / "lock.holder"  # beside it: taking the lock may truncate the file itself

@@ -84,3 +84,11 @@ def test_nobody_leaves_files_in_another_users_folder(tmp_path: Path) -> None:
 
     with pytest.raises(NotOwner, match="run it as that user: sudo -u "):
         StateLock(folder)
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+
+    with pytest.raises(NotOwner, match=f"run chmod go-w {tmp_path}"):
+        StateLock(tmp_path)
