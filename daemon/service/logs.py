@@ -78,7 +78,7 @@ def set_up(config: LogConfig, redactor: Redactor, env: Mapping[str, str], stream
         ]
     else:
         console = structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        render = [_exception_text, redactor, console]
+        render = [_exception_text, redactor, _harmless, console]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -119,6 +119,18 @@ class _Out(logging.Handler):
 def _exception_text(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Tracebacks as text, and never with local variables: those hold records and secrets."""
     return structlog.processors.format_exc_info(logger, method, event)
+
+
+def _harmless(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What a console would obey, made visible: no name or answer of somebody else's begins a line or draws on it."""
+    event["event"] = _visible(str(event.get("event", "")))
+    if "exception" in event:
+        event["exception"] = "\n".join(map(_visible, str(event["exception"]).splitlines()))
+    return event
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _as_json(*, journal: bool) -> structlog.typing.Processor:

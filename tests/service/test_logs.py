@@ -100,3 +100,19 @@ def test_the_level_holds_for_everybody() -> None:
     logging.getLogger("apscheduler.scheduler").info("chatter")
 
     assert out.getvalue() == ""
+
+
+def test_nothing_that_is_quoted_begins_a_line_of_its_own_on_the_console() -> None:
+    out = spoken(Redactor(), format="console")
+
+    logging.getLogger("somebody.else").warning("refused: %s", "x\n2026-01-02 [info] forged \x1b[2J")
+    try:
+        raise ValueError("bad\x1b[2J")
+    except ValueError:
+        structlog.get_logger().exception("broke", reason="y\nforged")
+
+    told = out.getvalue()
+    assert "\x1b" not in told
+    assert "\n2026-01-02" not in told
+    assert "\nforged" not in told
+    assert "Traceback (most recent call last):\n" in told
