@@ -1,6 +1,7 @@
 """This is where a person answers a conflict, for exactly the two values that stand there."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any, Literal
 
 from connectors.base import Driver
@@ -30,7 +31,7 @@ def resolve(
     """Answer a conflict for the two values that stand there now. If either changes meanwhile, it is asked again."""
     decision = look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
     if not decision.held:
-        raise NoSuch(f"'{key}' of {sync.name} has no conflict now; see `tallystick why {sync.name} {key}`")
+        raise NoSuch(f"'{key}' of {sync.name} has no conflict now; see `tallystick why {sync.name} {quote(key)}`")
     if unknown := sorted(set(fields) - decision.held.keys()):
         raise NoSuch(f"field '{unknown[0]}' is not in conflict; in conflict: {', '.join(sorted(decision.held))}")
     names = [name for name, why in decision.held.items() if (not fields or name in fields) and WHOLE not in why]

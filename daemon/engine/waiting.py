@@ -10,6 +10,7 @@ from daemon.audit.log import AuditLog
 from daemon.core.merge import WHOLE
 from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
 from daemon.core.rules import SIDES, Side, Sync
+from daemon.core.typed import typed
 from daemon.engine.context import Context
 from daemon.engine.finding import Clock, ask, busy, find, look_alone, look_at
 from daemon.engine.pairing import parted, plain
@@ -19,10 +20,12 @@ from daemon.store.store import Store
 
 REMEDIES: Final[Mapping[str, str]] = {
     "conflict": "decide: tallystick conflicts resolve {sync} {key} --take left|right",
-    "refused": "correct the value where it is kept; it is sent again when it changes, or on: tallystick held retry",
+    "refused": "correct the value where it is kept; it is sent again when it changes, or on:"
+    " tallystick held retry {sync} {key}",
     "unknown": "the next run looks for what became of the write; what cannot be found is compared by hand",
     "pending": "nothing to do: every run asks the system how its job stands",
-    "oscillation": "make the mapping or the system agree with itself; to let it go once more: tallystick held retry",
+    "oscillation": "make the mapping or the system agree with itself; to let it go once more:"
+    " tallystick held retry {sync} {key}",
     "ambiguous": "make the match keys differ, or name the pair: tallystick pairs import {sync} FILE.csv",
     "confirm": "right: tallystick approve {sync} --only {key}; wrong: tallystick held drop {sync} {key}",
     "case": "bring the records in order, or change `cases` in syncs/{sync}.yaml; the next run looks again",
@@ -30,7 +33,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "reference": "give the record that it refers to a partner, or run the sync that does; it heals by itself",
     "stale": "nothing to do: the next run reads both records again",
     "unreachable": "the next run reads it again; look at the system's rights if that goes on",
-    "merged": "the system joined two records that both have a partner: decide which stays, then: tallystick held drop",
+    "merged": "the system joined two records that both have a partner: decide which stays, then:"
+    " tallystick held drop {sync} {key}",
 }
 """What a person can do, by the reason why a pair waits."""
 _SAME_OR_NOT: Final = "the same one: tallystick held retry {sync} {key}; another: tallystick held drop {sync} {key}"
@@ -67,14 +71,21 @@ def remedy(sync: str, pair: Pair) -> str:
     if pair.state != "held":
         return ""
     if "heir" in pair.detail or "again" in pair.detail:
-        return _SAME_OR_NOT.format(sync=sync, key=name_of(pair))
-    return REMEDIES[pair.reason].format(sync=sync, key=name_of(pair))
+        return _SAME_OR_NOT.format(sync=sync, key=_key_of(pair))
+    return REMEDIES[pair.reason].format(sync=sync, key=_key_of(pair))
 
 
 def name_of(pair: Pair) -> str:
     """What a person types to speak of *pair*."""
     half = pair.left or pair.right
     return half.id if half else str(pair.key)
+
+
+def _key_of(pair: Pair) -> str:
+    """What a person types into a shell for it."""
+    if not (pair.left or pair.right):
+        return str(pair.key)
+    return typed(pair.left.id if pair.left else None, pair.right.id if pair.right else None)
 
 
 def retry(sync: Sync, store: Store, audit: AuditLog, key: str, *, actor: str) -> dict[str, Any]:

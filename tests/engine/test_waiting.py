@@ -43,6 +43,22 @@ def test_what_waits_says_what_helps(world: World) -> None:
     assert all("{" not in text.format(sync="s", key="k") for text in REMEDIES.values())
 
 
+@pytest.mark.parametrize(
+    ("id", "key"), [("it's", "'it'\"'\"'s'"), ("$(reboot)", "'$(reboot)'"), ("-1", "left:-1"), ("a b", "'a b'")]
+)
+def test_what_helps_can_be_copied_into_a_shell(tmp_path: Path, id: str, key: str) -> None:
+    world = TwoQuirks(tmp_path, left={id: person(1)}, right={"R1": person(1)})
+    world.adopted()
+    world.left.edit("person", id, {"phone": "L"})
+    world.right.edit("person", "R1", {"phone": "R"})
+    world.run()
+
+    (told,) = world.held()
+
+    world.close()
+    assert told["remedy"] == f"decide: tallystick conflicts resolve people {key} --take left|right"
+
+
 def test_a_conflict_given_up_stays_different_until_somebody_edits_it(world: World) -> None:
     clash(world)
 

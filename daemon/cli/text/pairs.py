@@ -5,6 +5,7 @@ from typing import Any
 
 from daemon.cli.text.lines import Line, columns, moment, plural, quoted, shown
 from daemon.cli.text.plan import decision_text
+from daemon.core.typed import typed
 
 
 def why_text(answer: Mapping[str, Any]) -> Iterator[Line]:
@@ -32,9 +33,8 @@ def held_text(answer: Mapping[str, Any]) -> Iterator[Line]:
               r.get("attempts") or None, moment(r.get("next_try")), _what(r)] for r in rows]  # fmt: skip
     yield from columns(table, ["SYNC", "LEFT", "RIGHT", "REASON", "SINCE", "TRIED", "NEXT TRY", "WHAT"])
     first = rows[0]
-    key = first.get("left") or first.get("right")
     yield Line("")
-    yield Line(f"look: tallystick why {first.get('sync')} {key}", "quiet")
+    yield Line(f"look: tallystick why {first.get('sync')} {typed(first.get('left'), first.get('right'))}", "quiet")
     for reason, remedy in {r.get("reason"): r.get("remedy") for r in reversed(rows) if r.get("remedy")}.items():
         yield Line(f"{reason}: {remedy}", "quiet")
 
