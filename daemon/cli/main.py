@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from daemon.cli.session import Session, TallystickGroup
+from daemon.cli.session import Session, TallystickGroup, tell
 from daemon.cli.verbs import asking, audit, demo, living, pairing, running, setup
 from daemon.errors import TallystickError
 
@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
 def _tell(session: Session, text: str, code: int) -> int:
     if session.debug:
         _traceback()
-    click.echo(text, err=True)
+    tell(text)
     return code
 
 
@@ -79,7 +79,7 @@ def _report(session: Session, error: Exception) -> int:
     """A fault of ours: what it was in one line, and how to learn more. Locals may hold business values; never shown."""
     if session.debug:
         _traceback()
-    click.echo(f"tallystick: a fault of its own: {type(error).__name__}: {error}", err=True)
+    tell(f"tallystick: a fault of its own: {type(error).__name__}: {error}")
     if not session.debug:
         click.echo("run it again with --debug for the whole story, and please report it", err=True)
     return BUG

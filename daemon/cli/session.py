@@ -61,8 +61,15 @@ class Session:
     def daemon(self) -> "Operations":
         """The running daemon. Raises NoSuch where none answers."""
         from daemon.admin import client
+        from daemon.errors import NoSuch
 
-        return client.connect(self.socket or socket_of(self.folder, os.environ))
+        try:
+            return client.connect(self.socket or socket_of(self.folder, os.environ))
+        except NoSuch:
+            if self.socket or "TALLYSTICK_SOCKET" in os.environ or (self.folder / MAIN_FILE).exists():
+                raise
+            help = f"go to the folder that has {MAIN_FILE}, or name it with --config"
+            raise NoSuch(f"no daemon is known: there is no {MAIN_FILE} in {self.folder}; {help}") from None
 
     def show(self, answer: "Answer", text: "Callable[[Any], Iterable[Line]]") -> None:
         """Prints *answer* as JSON, or as *text* tells it."""
@@ -80,15 +87,27 @@ class Session:
     def note(self, text: str) -> None:
         """Says something beside the result: on standard error, and only to people."""
         if self.output == "text":
-            click.echo(text, err=True)
+            tell(text)
+
+
+def tell(text: str) -> None:
+    """Says *text* on standard error. What it quotes from elsewhere must not draw on the terminal."""
+    from daemon.cli.text.lines import harmless
+
+    for line in text.splitlines():
+        click.echo(harmless(line), err=True)
 
 
 def as_json(answer: Any) -> str:
-    """*answer* as indented JSON; decimals and big integers exact."""
+    """*answer* as indented JSON; decimals and big integers exact, and nothing in it that a terminal obeys."""
     import msgspec
 
     raw = msgspec.json.Encoder(decimal_format="number").encode(answer)
-    return msgspec.json.format(raw, indent=2).decode()
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", msgspec.json.format(raw, indent=2).decode())
+
+
+_OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What JSON allows in a text as it is, and terminals do not only show."""
 
 
 def socket_of(folder: Path, env: Mapping[str, str]) -> Path:

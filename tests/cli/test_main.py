@@ -1,18 +1,20 @@
 """This is where the front door of the command line is tested: its speed, its exit codes, its manners in failure."""
 
 import contextlib
+import json
 import os
 import pty
 import re
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from daemon.cli import main
-from daemon.cli.session import Session, socket_of
+from daemon.cli.session import Session, as_json, socket_of
 from tests.cli.calling import TALLYSTICK, call
 
 HEAVY = ("pydantic", "httpx", "sqlalchemy", "structlog", "rich", "starlette", "cryptography", "msgspec", "yaml")
@@ -52,6 +54,8 @@ def test_wrong_usage_is_told_from_failure(words: list[str], capsys: pytest.Captu
 
 
 def test_no_daemon_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tallystick.yaml").write_text("version: 1\n")
+
     done = call("status", folder=tmp_path, TALLYSTICK_CONFIG=str(tmp_path))
 
     assert done.returncode == 3
@@ -59,6 +63,31 @@ def test_no_daemon_is_told_in_one_line(tmp_path: Path) -> None:
         f"no daemon is running at {tmp_path}/state/admin.sock; start it with `tallystick serve`"
     ]
     assert done.stdout == ""
+
+
+def test_whoever_stands_in_the_wrong_folder_is_told_so(tmp_path: Path) -> None:
+    done = call("status", folder=tmp_path, TALLYSTICK_CONFIG=str(tmp_path))
+
+    assert done.returncode == 3
+    assert f"there is no tallystick.yaml in {tmp_path}; go to the folder that has" in done.stderr
+
+
+def test_an_error_that_quotes_somebody_else_draws_nothing_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--config", "/nonexistent/\x1b[2Jfolder", "plan", "people"]) == 78
+
+    told = capsys.readouterr().err
+    assert "\x1b" not in told
+    assert "\\x1b[2Jfolder" in told
+
+
+def test_json_holds_nothing_that_a_terminal_obeys() -> None:
+    value = {"name": "a\x9b2Jb\u202ec\x7f\x1b", "ü": "naïve", "n": Decimal("1.10")}
+
+    told = as_json(value)
+
+    assert "\x9b" not in told
+    assert all(c.isprintable() or c == "\n" for c in told)
+    assert json.loads(told, parse_float=Decimal) == value
 
 
 def test_a_fault_of_our_own_is_reported_without_a_traceback(

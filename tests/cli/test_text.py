@@ -183,6 +183,44 @@ def test_held_pairs_are_listed_with_the_way_on() -> None:
     assert text(held_text({"conflicts": []})) == ["no conflicts"]
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "command"),
+    [
+        ("x; rm -rf /", "c-7", "tallystick why people 'x; rm -rf /'"),
+        ("-5", "c-7", "tallystick why people left:-5"),
+        (None, "-5", "tallystick why people right:-5"),
+        ("a b", None, "tallystick why people 'a b'"),
+    ],
+)
+def test_a_command_that_is_printed_can_be_copied(left: str | None, right: str | None, command: str) -> None:
+    row = {"sync": "people", "left": left, "right": right, "reason": "case", "why": "gone"}
+
+    told = text(held_text({"held": [row]}))
+
+    assert f"look: {command}" in told
+
+
+def test_no_name_of_a_record_passes_for_a_fact_of_the_audit_log() -> None:
+    body = {"action": "outcome", "record": 'c-1"  result=done', "reason": "new on left", "run": "r-1"}
+
+    (told,) = text(entries_text({"entries": [{"seq": 1, "time": 0, **body}]}))
+
+    assert told.endswith(r'outcome  record="c-1\"  result=done"  reason="new on left"  run=r-1')
+
+
+def test_a_table_stays_straight_whatever_is_in_it() -> None:
+    told = text(columns([["a\x1b[2J", "x"], ["b", "y"]], ["ID", "NAME"]))
+
+    assert [line.rindex(mark) for line, mark in zip(told, ("NAME", "x", "y"), strict=True)] == [10, 10, 10]
+    assert "\x1b" not in "".join(told)
+
+
+def test_a_census_is_for_its_owner_alone(tmp_path: Path) -> None:
+    write_census(report(), tmp_path / "census.csv")
+
+    assert (tmp_path / "census.csv").stat().st_mode & 0o777 == 0o600
+
+
 def test_an_entry_of_the_audit_log_tells_field_by_field_what_moved() -> None:
     fields = {"team": {"before": "Research", "after": None, "why": "changed on left"}}
     body = {"action": "intent", "sync": "people", "record": "101", "fields": fields}

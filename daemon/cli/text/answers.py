@@ -1,10 +1,12 @@
 """This is where short answers are told: approvals, reloads, runs of the past, entries of the audit log."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from daemon.cli.text.lines import Line, columns, moment, quoted
 
+_WORD: Final = re.compile(r"[\w.:+/@-]+")
 _NOISE: Final = frozenset({"unchanged", "remember", "read_left", "read_right"})
 
 
@@ -85,8 +87,15 @@ def _moves(fields: Any) -> list[str]:
 
 def _flat(body: Mapping[str, Any]) -> str:
     first = [str(body[name]) for name in ("action", "sync") if body.get(name)]
-    rest = [f"{k}={v if isinstance(v, str) else quoted(v)}" for k, v in body.items() if k not in ("action", "sync")]
+    rest = [f"{k}={_fact(v)}" for k, v in body.items() if k not in ("action", "sync")]
     return "  ".join([*first, *rest])
+
+
+def _fact(value: Any) -> str:
+    """A fact of an entry. Only a plain word stands without quotes, so that no record's name passes for another fact."""
+    if not isinstance(value, str):
+        return quoted(value)
+    return value if _WORD.fullmatch(value) else quoted(value.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def _counts(report: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """This is where the first plan of a sync becomes a table that a spreadsheet opens."""
 
 import csv
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,13 +14,18 @@ HEADS: Final = ("kind", "left", "right", "side", "field", "before", "after", "wh
 def write_census(report: Mapping[str, Any], path: Path) -> int:
     """Writes one row a field that would change, and one a record that would only be paired or held: how many."""
     count = 0
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with open(path, "w", newline="", encoding="utf-8", opener=_for_us_alone) as file:  # Path has no opener
         writer = csv.writer(file)
         writer.writerow(HEADS)
         for row in _rows(report):
             writer.writerow([_harmless(cell) for cell in row])
             count += 1
     return count
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """A new file holds people's data, which are nobody else's business."""
+    return os.open(path, flags, 0o600)
 
 
 def _rows(report: Mapping[str, Any]) -> Iterator[list[Any]]:

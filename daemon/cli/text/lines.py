@@ -56,10 +56,10 @@ def columns(rows: Sequence[Sequence[Any]], heads: Sequence[str]) -> Iterable[Lin
 
 
 def shown(value: Any) -> str:
-    """A cell: nothing for None, text as it is."""
+    """A cell: nothing for None, text in one line."""
     if value is None:
         return "-"
-    return " ".join(value.split()) if isinstance(value, str) else str(value)
+    return harmless(" ".join(value.split()) if isinstance(value, str) else str(value))
 
 
 def quoted(value: Any) -> str:
