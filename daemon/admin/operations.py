@@ -5,9 +5,17 @@ Every answer is a JSON object, documented beside its verb. A verb that fails rai
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
+
+from msgspec import Meta
 
 Answer: TypeAlias = Mapping[str, Any]
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
+"""How many of something at the most."""
+Position: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""A place in an order: a pair's number, an entry's sequence. The store counts in 64 bits."""
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=10 * 366 * 86_400)]
+"""A time span, up to ten years."""
 
 
 class Operations(Protocol):
@@ -30,7 +38,7 @@ class Operations(Protocol):
         """The first plan in the form of a census: a report with matched, unmatched and ambiguous records listed."""
 
     def approve(
-        self, sync: str, *, kinds: Sequence[str], only: str | None, actor: str, reason: str, expires: float
+        self, sync: str, *, kinds: Sequence[str], only: str | None, actor: str, reason: str, expires: Seconds
     ) -> Answer:
         """Re-gather, re-plan and approve the lines that a guard holds: {approved: {kind: count}, expires}."""
 
@@ -41,7 +49,7 @@ class Operations(Protocol):
         """One pair explained: state, per field both values, what was agreed, the rule, what happens next with its
         remedy, and `history`, the last outcomes and answers about it in the audit log."""
 
-    def runs(self, sync: str | None, *, limit: int) -> Answer:
+    def runs(self, sync: str | None, *, limit: Limit) -> Answer:
         """{runs: [{id, sync, started, ended, state, actor, report}]}, newest first."""
 
     def held(self, sync: str | None) -> Answer:
@@ -53,7 +61,7 @@ class Operations(Protocol):
     def drop(self, sync: str, key: str, *, actor: str, reason: str) -> Answer:
         """Give a held pair up until its records change again: {pair, was, means, fields}."""
 
-    def pairs(self, sync: str, *, states: Sequence[str], after: int, limit: int) -> Answer:
+    def pairs(self, sync: str, *, states: Sequence[str], after: Position, limit: Limit) -> Answer:
         """{pairs: [{sync, pair, left, right, state, reason, born, since}], next}: pairs behind number *after*."""
 
     def pair(self, sync: str, key: str) -> Answer:
@@ -76,8 +84,8 @@ class Operations(Protocol):
     ) -> Answer:
         """Answer a conflict for the two values that stand there now: {pair, take, fields}. The next run writes."""
 
-    def audit_verify(self, *, expect_size: int | None, max_age: float | None) -> Answer:
+    def audit_verify(self, *, expect_size: Position | None, max_age: Seconds | None) -> Answer:
         """The verdict on the whole log: {code, size, sealed, checkpoints, problems}."""
 
-    def audit_show(self, *, start: int | None, limit: int, match: Mapping[str, str], actor: str) -> Answer:
+    def audit_show(self, *, start: Position | None, limit: Limit, match: Mapping[str, str], actor: str) -> Answer:
         """{entries: [{seq, time, ...}]}, decrypted, from *start* on, or else the newest. Reading is itself an entry."""

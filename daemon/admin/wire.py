@@ -48,7 +48,7 @@ def _verbs() -> dict[str, type[msgspec.Struct]]:
     shapes: dict[str, type[msgspec.Struct]] = {}
     for name, verb in inspect.getmembers(Operations, inspect.isfunction):
         if not name.startswith("_"):
-            hints = get_type_hints(verb)
+            hints = get_type_hints(verb, include_extras=True)
             wanted = [p for p in inspect.signature(verb).parameters if p not in ("self", "actor")]
             shapes[name] = msgspec.defstruct(name, [(p, hints[p]) for p in wanted], forbid_unknown_fields=True)
     return shapes

@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs one verb: its exit code. Whatever goes wrong is told in a sentence, never as a traceback."""
     session = Session()
+    if foreign := next((word for word in arguments if not _is_text(word)), None):
+        return _tell(session, f"{foreign}: an argument that is not UTF-8 names nothing here", USAGE)
     try:
         with tallystick.make_context("tallystick", list(arguments), obj=session) as context:
             code = tallystick.invoke(context)
@@ -61,6 +63,11 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         return _report(session, error)
     return code if isinstance(code, int) else 0
+
+
+def _is_text(word: str) -> bool:
+    """Python hands over bytes that are no UTF-8 as lone surrogates."""
+    return not any("\ud800" <= c <= "\udfff" for c in word)
 
 
 def _tell(session: Session, text: str, code: int) -> int:

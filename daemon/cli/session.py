@@ -128,6 +128,10 @@ def socket_of(folder: Path, env: Mapping[str, str]) -> Path:
     return state / "admin.sock"
 
 
+LONGEST = 10 * 366 * 86_400
+"""Seconds of the longest time span: ten years."""
+LAST = 2**63 - 1
+"""The highest number of an entry or a pair."""
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
 
 
@@ -144,7 +148,10 @@ class Span(click.ParamType[float]):
         if not value or not found:
             self.fail(f"'{value}' is not a duration; write 90s, 5m, 24h or 7d", param, ctx)
         d, h, m, s = (int(part or 0) for part in found.groups())
-        return float(d * 86400 + h * 3600 + m * 60 + s)
+        seconds = d * 86400 + h * 3600 + m * 60 + s
+        if not 0 < seconds <= LONGEST:
+            self.fail(f"'{value}' is not between 1s and {LONGEST // 86400}d", param, ctx)
+        return float(seconds)
 
 
 def _surroundings() -> list[click.Parameter]:

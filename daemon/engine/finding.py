@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from connectors.base import ConnectorError, Driver, Gone, Record
 from daemon.audit.log import AuditLog
@@ -14,6 +15,8 @@ from daemon.errors import NoSuch, TallystickError
 from daemon.store.store import Store
 
 Clock = Callable[[], float]
+DIGITS: Final = 18
+"""Of a pair's number at the most: the store counts in 64 bits."""
 
 
 def find(sync: Sync, store: Store, key: str) -> Pair:
@@ -23,7 +26,7 @@ def find(sync: Sync, store: Store, key: str) -> Pair:
     keys = store.pairs.find_pair(row.id, key)
     if not keys and side in SIDES:
         keys = store.pairs.find_pair(row.id, id, (side,))
-    if not keys and key.isdigit():
+    if not keys and key.isdecimal() and len(key) <= DIGITS:
         keys = store.pairs.numbered(row.id, int(key))
     if len(keys) > 1:  # two systems that count their records from 1 share many ids
         raise NoSuch(f"{sync.name} has a record '{key}' on either side; say left:{key} or right:{key}")

@@ -225,3 +225,23 @@ def test_a_daemon_that_dies_during_a_call_is_reported(tmp_path: Path) -> None:
     with pytest.raises(TallystickError, match="went away during `status`"):
         Client(tmp_path / "admin.sock").status()
     thread.join()
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("approve", {"sync": "people", "kinds": [], "only": None, "reason": "", "expires": 1e300}),
+        ("approve", {"sync": "people", "kinds": [], "only": None, "reason": "", "expires": -1.0}),
+        ("pairs", {"sync": "people", "states": [], "after": 0, "limit": -1}),
+        ("pairs", {"sync": "people", "states": [], "after": 10**30, "limit": 1}),
+        ("audit_show", {"start": None, "limit": -1, "match": {}}),
+        ("runs", {"sync": None, "limit": 10**9}),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_the_callers_mistake(
+    office: Office, verb: str, arguments: dict[str, Any]
+) -> None:
+    status, raw = office.get(f"/v1/{verb}", "POST", json.dumps(arguments).encode())
+
+    assert status == 400
+    assert json.loads(raw)["exit_code"] == 64

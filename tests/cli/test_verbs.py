@@ -303,3 +303,22 @@ def test_an_address_from_the_environment_that_is_none_is_a_fault_of_the_configur
 
     assert done.returncode == 78
     assert "systems/web.yaml: error[unusable]: base_url is not an http or https address" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["approve", "people", "--expires", "9999999999d"], 64, "is not between 1s and 3660d"),
+        (["approve", "people", "--expires", "0s"], 64, "is not between 1s and 3660d"),
+        (["pairs", "list", "people", "--after", "9" * 25], 64, "is not in the range"),
+        (["audit", "show", "--start", "9" * 25], 64, "is not in the range"),
+        (["pairs", "show", "people", "9" * 25], 3, "people knows no record '999"),
+        (["why", "people", "\udcff"], 64, "\\udcff: an argument that is not UTF-8"),
+        (["demo", "nowhere", "--again"], 3, "nowhere: no demo was told here; tell one: tallystick demo nowhere"),
+    ],
+)  # fmt: skip
+def test_what_nobody_would_type_is_told_in_a_sentence(running: Path, words: list[str], code: int, told: str) -> None:
+    done = call(*words, folder=running)
+
+    assert done.returncode == code
+    assert told in done.stderr

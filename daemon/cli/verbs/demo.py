@@ -14,7 +14,7 @@ from daemon.cli.session import Session, Verb
 if TYPE_CHECKING:
     from daemon.cli.demo.telling import Teller
 
-EXISTS, FALSE = 73, 1
+EXISTS, FALSE, MISSING = 73, 1, 3
 
 
 @click.command(cls=Verb)
@@ -53,6 +53,9 @@ def _tell(folder: Path, teller: "Teller") -> int:
 def _go_on(folder: Path, teller: "Teller") -> int:
     from daemon.cli.demo.stage import same_stage
 
+    if not (folder / "crm.json").is_file():
+        click.echo(f"{folder}: no demo was told here; tell one: tallystick demo {folder}", err=True)
+        return MISSING
     with same_stage(folder, teller) as stage:
         pid = stage.start_daemon()
         click.echo(f"the CRM answers at {stage.crm.url}, the daemon is process {pid}; Ctrl-C ends both")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.session import Session, TallystickGroup
+from daemon.cli.session import LAST, Session, TallystickGroup
 
 FAILED = 1
 STATES = ("active", "held", "single", "retired")
@@ -21,7 +21,7 @@ def pairs() -> None:
 @pairs.command("list")
 @click.argument("sync")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only pairs in this state.")
-@click.option("--after", type=click.IntRange(0), default=0, help="Only pairs behind this number.")
+@click.option("--after", type=click.IntRange(0, LAST), default=0, help="Only pairs behind this number.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Most pairs shown.")
 @click.pass_obj
 def list_pairs(session: Session, sync: str, states: tuple[str, ...], after: int, limit: int) -> int:
