@@ -131,7 +131,7 @@ def socket_of(folder: Path, env: Mapping[str, str]) -> Path:
 LONGEST = 10 * 366 * 86_400
 """Seconds of the longest time span: ten years."""
 LAST = 2**63 - 1
-"""The highest number of an entry or a pair."""
+"""The highest number of an entry or a pair: they are counted in 64 bits."""
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?\Z")
 
 
@@ -152,6 +152,19 @@ class Span(click.ParamType[float]):
         if not 0 < seconds <= LONGEST:
             self.fail(f"'{value}' is not between 1s and {LONGEST // 86400}d", param, ctx)
         return float(seconds)
+
+
+class Number(click.ParamType[int]):
+    """A pair's number or an entry's, from 0 on."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of the text."""
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and int(text) <= LAST):
+            self.fail(f"'{text}' is not a number from 0 to {LAST}", param, ctx)
+        return int(text)
 
 
 def _surroundings() -> list[click.Parameter]:

@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import click
 import pytest
 
 from daemon.cli import main
@@ -184,3 +186,15 @@ def on_a_terminal(*words: str, folder: Path, **env: str) -> str:
             told += piece
     os.close(ours)
     return told.decode()
+
+
+def test_every_verb_says_what_it_does_in_a_line_that_fits() -> None:
+    def verbs(group: click.Group, name: str) -> Iterator[tuple[str, str]]:
+        for word, command in group.commands.items():
+            yield f"{name} {word}", command.get_short_help_str(60)
+            if isinstance(command, click.Group):
+                yield from verbs(command, f"{name} {word}")
+
+    cut = {name: text for name, text in verbs(main.tallystick, "tallystick") if not text or text.endswith("...")}
+
+    assert not cut

@@ -26,7 +26,7 @@ class SyncOrVerb(TallystickGroup):
 def why(session: Session, sync: str, key: str) -> int:
     """Explain one pair: both values, the rule, what happens next.
 
-    KEY is a record id on either side.
+    KEY is a record's id on either side, left:ID or right:ID, or a pair's number.
     """
     return _show(session, sync, key)
 
@@ -47,7 +47,7 @@ def runs(session: Session, sync: str | None, limit: int) -> int:
 @click.group(cls=SyncOrVerb, invoke_without_command=True)
 @click.pass_context
 def conflicts(context: click.Context) -> int:
-    """Pairs that both sides changed: list them, `show` or `resolve` one."""
+    """Pairs that both sides changed: list, show, resolve."""
     return _list_conflicts(context.find_object(Session), None) if context.invoked_subcommand is None else 0
 
 
@@ -64,7 +64,7 @@ def list_conflicts(session: Session, sync: str | None) -> int:
 @click.argument("key")
 @click.pass_obj
 def show_conflict(session: Session, sync: str, key: str) -> int:
-    """One conflict with both values, field by field; the same as `why`."""
+    """One conflict field by field; the same as `why`."""
     return _show(session, sync, key)
 
 
@@ -76,7 +76,11 @@ def show_conflict(session: Session, sync: str, key: str) -> int:
 @click.option("--reason", default="", help="Why; it is kept in the audit log.")
 @click.pass_obj
 def resolve(session: Session, sync: str, key: str, take: str, fields: tuple[str, ...], reason: str) -> int:
-    """Decide a conflict; the next run writes it."""
+    """Decide a conflict; the next run writes it.
+
+    KEY is a record's id on either side, left:ID or right:ID, or a pair's number. The answer holds for the two values
+    that stand there now.
+    """
     from daemon.cli.text.pairs import resolved_text
 
     side = cast(Literal["left", "right"], take)
@@ -89,7 +93,7 @@ def resolve(session: Session, sync: str, key: str, take: str, fields: tuple[str,
 @click.group(cls=SyncOrVerb, invoke_without_command=True)
 @click.pass_context
 def held(context: click.Context) -> int:
-    """Pairs that wait: list them, `show`, `retry` or `drop` one."""
+    """Pairs that wait: list, show, retry, drop."""
     return _list_held(context.find_object(Session), None) if context.invoked_subcommand is None else 0
 
 
@@ -97,7 +101,10 @@ def held(context: click.Context) -> int:
 @click.argument("sync", required=False)
 @click.pass_obj
 def list_held(session: Session, sync: str | None) -> int:
-    """The held pairs of one sync, or of all: reason, since when, next try, and what helps."""
+    """The held pairs of one sync, or of all.
+
+    Why each waits, since when, when it is tried next, and what helps.
+    """
     return _list_held(session, sync)
 
 
@@ -106,7 +113,7 @@ def list_held(session: Session, sync: str | None) -> int:
 @click.argument("key")
 @click.pass_obj
 def show_held(session: Session, sync: str, key: str) -> int:
-    """One held pair: what it waits for, and what helps; the same as `why`."""
+    """What one held pair waits for; the same as `why`."""
     return _show(session, sync, key)
 
 

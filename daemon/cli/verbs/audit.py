@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.session import LAST, Session, Span, TallystickGroup
+from daemon.cli.session import Number, Session, Span, TallystickGroup
 
 EXISTS = 73
 
@@ -57,7 +57,7 @@ def init(session: Session) -> int:
 
 
 @audit.command()
-@click.option("--expect-size", type=click.IntRange(0, LAST), help="The log must hold at least so many entries.")
+@click.option("--expect-size", type=Number(), help="The log must hold at least so many entries.")
 @click.option("--max-age", type=Span(), help="The newest checkpoint may be at most so old.")
 @click.option("--log", "log", type=click.Path(path_type=Path), help="Judge this copy, without any configuration.")
 @click.pass_obj
@@ -80,7 +80,7 @@ def verify(session: Session, expect_size: int | None, max_age: float | None, log
 @audit.command()
 @click.option(
     "--start",
-    type=click.IntRange(0, LAST),
+    type=Number(),
     help="From this sequence number on. Without it the newest entries are shown.",
 )
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Most entries shown.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.session import LAST, Session, TallystickGroup
+from daemon.cli.session import Number, Session, TallystickGroup
 
 FAILED = 1
 STATES = ("active", "held", "single", "retired")
@@ -15,13 +15,13 @@ HEADS = ("left", "right")
 
 @click.group(cls=TallystickGroup)
 def pairs() -> None:
-    """Who is who: `list`, `show`, `import` or `unlink` pairs."""
+    """Who is who: list, show, import, unlink pairs."""
 
 
 @pairs.command("list")
 @click.argument("sync")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only pairs in this state.")
-@click.option("--after", type=click.IntRange(0, LAST), default=0, help="Only pairs behind this number.")
+@click.option("--after", type=Number(), default=0, help="Only pairs behind this number.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Most pairs shown.")
 @click.pass_obj
 def list_pairs(session: Session, sync: str, states: tuple[str, ...], after: int, limit: int) -> int:
@@ -38,7 +38,10 @@ def list_pairs(session: Session, sync: str, states: tuple[str, ...], after: int,
 @click.argument("key")
 @click.pass_obj
 def show(session: Session, sync: str, key: str) -> int:
-    """What is remembered of one pair: names and facts, no values."""
+    """What is remembered of one pair: names and facts, no values.
+
+    KEY is a record's id on either side, left:ID or right:ID, or a pair's number.
+    """
     from daemon.cli.text.pairs import pair_text
 
     with session.operations() as operations:
@@ -53,7 +56,9 @@ def show(session: Session, sync: str, key: str) -> int:
 @click.option("--reason", default="", help="Why; it is kept in the audit log.")
 @click.pass_obj
 def import_pairs(session: Session, sync: str, table: Path, dry_run: bool, reason: str) -> int:
-    """Take pairs over from a table with the columns left and right.
+    """Take pairs over from a table.
+
+    Its first line names the columns left and right.
 
     Both records of every line are asked for. One fault, and nothing is imported.
     """
@@ -72,7 +77,10 @@ def import_pairs(session: Session, sync: str, table: Path, dry_run: bool, reason
 @click.option("--reason", required=True, help="Why; it is kept in the audit log.")
 @click.pass_obj
 def unlink(session: Session, sync: str, key: str, reason: str) -> int:
-    """Take a pair apart. Both records stay as they are and single."""
+    """Take a pair apart. Both records stay as they are and single.
+
+    KEY is a record's id on either side, left:ID or right:ID, or a pair's number.
+    """
     from daemon.cli.text.pairs import unlinked_text
 
     with session.operations() as operations:
