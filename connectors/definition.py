@@ -119,6 +119,8 @@ Duration: TypeAlias = Annotated[float, BeforeValidator(parse_duration)]
 
 
 def _beside_configuration(value: Any, info: ValidationInfo) -> Any:
+    if value == "":
+        raise ValueError("a path is wanted here, nothing stands")
     folder = (info.context or {}).get("folder")
     return Path(folder) / value if folder is not None and isinstance(value, str | Path) else value
 

@@ -101,8 +101,12 @@ def create_keys(folder: Path) -> Keys:
     for name in (KEK, IDENTITY):
         if (folder / name).exists():
             raise AuditError(f"{folder / name}: exists already; a log cannot be read or continued without its old keys")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        what = "is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        raise AuditError(f"{folder}: {what}; keys cannot be kept there, name another folder with audit.keys") from None
     identity = Ed25519PrivateKey.generate()
     pem = identity.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -57,13 +57,27 @@ Zone: TypeAlias = Annotated[str, AfterValidator(_zone)]
 """A time zone by its IANA name."""
 
 
+_SIGNED = re.compile(r"[!-*,-~]{1,180}\Z")  # an origin has 200 at the most, and may be `tallystick/` and a node
+
+
+def _signed(value: str) -> str:
+    if not _SIGNED.match(value):
+        text = "this name stands in signed checkpoints: 1 to 180 visible ASCII characters without blanks and '+'"
+        raise ValueError(text)
+    return value
+
+
+SignedName: TypeAlias = Annotated[str, AfterValidator(_signed)]
+"""A name that a checkpoint can carry, see docs/audit-format.md."""
+
+
 class AuditConfig(Facts):
     """Where the audit log finds its keys, and under which name it signs."""
 
     keys: LocalPath | None = None
     """Folder of the audit keys. Default: `audit-keys` in the state folder; on a server better elsewhere, so that
     whoever copies the state has no keys with it."""
-    origin: str | None = Field(default=None, min_length=1)
+    origin: SignedName | None = None
     """Name of this log in its checkpoints. Default: `tallystick/` and the node, so that two logs are told apart."""
 
 
@@ -109,7 +123,7 @@ class DaemonConfig(Facts):
 
     version: Literal[1]
     """Version of the file's shape."""
-    node: str = Field(default_factory=socket.gethostname, min_length=1)
+    node: SignedName = Field(default_factory=socket.gethostname)
     """Name of this installation in the audit log and in idempotency keys. Default: the host's name."""
     state: LocalPath = Field(default=Path("state"), validate_default=True)
     """Folder of the store and the audit log; one process at a time owns it.

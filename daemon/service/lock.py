@@ -30,6 +30,15 @@ class NotOwner(TallystickError):
     exit_code = 77
 
 
+class NoFolder(TallystickError):
+    """There is no state folder, and none can be made."""
+
+    def __init__(self, state: Path, error: OSError) -> None:
+        what = "is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        super().__init__(f"{state}: {what}; name another state folder with `state` in tallystick.yaml")
+        self.exit_code = 77 if isinstance(error, PermissionError) else 74
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who has the state folder."""
@@ -45,7 +54,10 @@ class StateLock:
     def __init__(self, state: Path) -> None:
         """Makes the folder when there is none. Raises NotOwner for another user's, where files of ours would lock
         him out, and for one that others may write to."""
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise NoFolder(state, error) from None
         facts = state.stat()
         if facts.st_uid != os.geteuid():
             name = _name(facts.st_uid)

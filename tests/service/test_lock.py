@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import Busy
-from daemon.service.lock import Holder, NotOwner, StateLock
+from daemon.service.lock import Holder, NoFolder, NotOwner, StateLock
 
 HOLD = "import sys; from pathlib import Path; from daemon.service.lock import StateLock; lock = \
 StateLock(Path(sys.argv[1])); lock.acquire(sys.argv[2]); print('held', flush=True); sys.stdin.read()"
@@ -92,3 +92,15 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path, mode: int)
 
     with pytest.raises(NotOwner, match=f"run chmod go-w {tmp_path}"):
         StateLock(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [("file", "is no folder"), ("file/in", "is no folder"), ("/proc/x", "No such")]
+)
+def test_a_state_folder_that_cannot_be_names_the_setting(tmp_path: Path, place: str, told: str) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(NoFolder, match=f"{told}.*; name another state folder with `state`") as refused:
+        StateLock(tmp_path / place)
+
+    assert refused.value.exit_code == 74
