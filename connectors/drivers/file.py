@@ -6,6 +6,7 @@ Tallysticks out; an edit by anybody else between our reading and our renaming is
 """
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -272,8 +273,15 @@ def _put(table: Table, id: str, fields: Fields, wanted: Sequence[str]) -> Outcom
 
 def _bytes(path: Path, place: str) -> bytes:
     try:
-        return path.read_bytes()
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):  # a pipe would keep the run waiting forever
+                raise Permanent(f"{place}: {path}: is no plain file")
+            with open(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
+    except (FileNotFoundError, PermissionError) as error:
         raise Permanent(f"{place}: {path}: {error.strerror}") from None
     except OSError as error:
         raise Temporary(f"{place}: {path}: {error.strerror}") from None

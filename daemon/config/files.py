@@ -95,5 +95,11 @@ def _take(path: Path, shown: str, contents: dict[str, bytes], problems: list[Pro
 
 def _content(path: Path) -> bytes | None:
     """The bytes of a plain file; None for a pipe or a device, which could keep a reload waiting forever."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)

@@ -119,6 +119,17 @@ def rewritten(folder: Path, content: str | bytes, *writes: Write, suffix: str = 
     return (folder / f"contact.{suffix}").read_bytes()
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_keeps_nobody_waiting(tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "contact.csv")
+    before = len([*Path("/proc/self/fd").iterdir()])
+
+    with pytest.raises(Permanent, match=r"contact\.csv: is no plain file"):
+        list(driver(tmp_path, None).read("contact"))
+
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+
+
 def test_untouched_lines_stay_byte_for_byte(tmp_path: Path) -> None:
     content = '\ufeffid;name;note\r\n"1";"Ada" ;x\r\n\r\n2;Bob;"a\r\nb"\r\n'.replace('"Ada" ', '"Ada"').encode()
 
