@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from connectors.base import Temporary
+from daemon.core.model import Pair
 from daemon.core.rules import Cases, End, Guards, Match
-from daemon.engine.waiting import REMEDIES
+from daemon.engine.waiting import REMEDIES, remedy
 from daemon.errors import Busy, NoSuch, TallystickError
 from tests.engine import quirks
 from tests.engine.test_found import TwoQuirks
@@ -305,3 +306,9 @@ def test_a_listing_shows_every_reason_of_every_sync(world: Any) -> None:
 
     assert [one["reason"] for one in world.held()] == ["conflict"]
     assert world.held()[0]["next_try"] == world.held()[0]["attempts"] == 0
+
+
+def test_a_pair_without_records_is_named_by_its_number() -> None:
+    told = remedy("people", Pair(7, None, None, state="held", reason="conflict"))
+
+    assert told == "decide: tallystick conflicts resolve people 7 --take left|right"
