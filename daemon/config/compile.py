@@ -10,6 +10,7 @@ from connectors.paths import Path, PathError, parse, patch
 from connectors.yamlfile import Document, Loc, Problem, YamlError, did_you_mean
 from daemon.config.field_file import FieldConfig, LookupConfig, PlaceConfig
 from daemon.config.guard_file import CasesConfig
+from daemon.config.guarding import compile_guards
 from daemon.config.ref import compile_ref
 from daemon.config.sync_file import EndConfig, SyncConfig
 from daemon.config.tables import Table, TableError
@@ -69,7 +70,7 @@ class _Compiler:
             match_on=tuple(Match(match.on, match.confirm) for match in config.match_on),
             groups=dict(config.groups),
             cases=self.cases(config.cases),
-            guards=_guards(config),
+            guards=self.guards(),
             birth={"left": self.birth("left", config.create.left), "right": self.birth("right", config.create.right)},
             create_when=when.holds if when else None,
             create_paths=when.paths if when else (),
@@ -209,6 +210,14 @@ class _Compiler:
             out_of_scope_right=asked.out_of_scope_right,
         )
 
+    def guards(self) -> Guards:
+        """The limits, or the usual ones after a fault."""
+        try:
+            return compile_guards(self.config, self.document)
+        except YamlError as error:
+            self.problems += error.problems
+            return Guards()
+
     def names(self) -> None:
         """Checks that match_on and groups speak of fields that exist."""
         for at, match in enumerate(self.config.match_on):
@@ -314,17 +323,6 @@ def _value_column(table: Table, asked: LookupConfig, keys: tuple[str, ...]) -> s
         help = f"it has {', '.join(table.columns)}"
         raise TableError(f"say which column of {table.file} is the value: `value: COLUMN`", help)
     return left[0]
-
-
-def _guards(config: SyncConfig) -> Guards:
-    usual, asked = Guards(), config.guards
-    return Guards(
-        deletes=asked.deletes.limit if asked.deletes else usual.deletes,
-        creates=asked.creates.limit if asked.creates else usual.creates,
-        updates=asked.updates.limit if asked.updates else usual.updates,
-        blanked=asked.blanked.limit if asked.blanked else usual.blanked,
-        shrink=usual.shrink if asked.shrink is None else asked.shrink,
-    )
 
 
 def _fingerprint(config: SyncConfig) -> str:

@@ -1,13 +1,16 @@
 """This is where `cases:` and `guards:` of a sync get their shape: what may happen to records, and how much at once."""
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.definition import Facts
-from daemon.config.models import NotYet, Share
+from daemon.config.models import NotYet, Share, contradiction
 from daemon.core.rules import Limit
 
 NewCase: TypeAlias = Literal["create", "hold", "ignore"]
@@ -50,14 +53,14 @@ class LimitConfig(Facts):
     """So many in one run."""
     floor: int | None = Field(default=None, ge=0)
     """So many always pass. Default 3 beside a share, so that small syncs are not held by a percentage; else 0."""
-    per_day: NotYet = None
-    """So many in any 24 hours."""
+    per_day: int | None = Field(default=None, ge=0)
+    """So many in any 24 hours, over all runs, whatever the floor: a slow bleed. What a person approved does not count.
+    Default: for `deletes` twice what passes in one run, else no such limit."""
 
-    @property
-    def limit(self) -> Limit:
-        """The limit as the engine uses it."""
+    def limit(self, *, runs: int = 0) -> Limit:
+        """The limit as the engine uses it; in a day without `per_day` passes what passes in *runs* runs."""
         floor = (3 if self.share is not None else 0) if self.floor is None else self.floor
-        return Limit(self.share, self.count, floor)
+        return Limit(self.share, self.count, floor, self.per_day, runs)
 
 
 def _limit(value: Any) -> Any:
@@ -75,11 +78,98 @@ def _limit(value: Any) -> Any:
 LimitText: TypeAlias = Annotated[LimitConfig, BeforeValidator(_limit)]
 
 
+def _change(value: Any) -> Any:
+    if isinstance(value, str) and (found := _PERCENT.match(value)):
+        return Decimal(found[1]) / 100
+    raise PydanticCustomError("bad-value", "this is no percentage", {"help": "write it like 30%"})
+
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
+
+
+Change: TypeAlias = Annotated[Decimal, BeforeValidator(_change)]
+"""A part of a value, exact, and more than the whole if need be: 30%, 250%."""
+
+
+class BoundConfig(Facts):
+    """What one field may become, on either side, by a create or an update. What goes beyond waits for approval."""
+
+    min: str | int | Decimal | None = None
+    """The smallest value: a number, a date or a time, as the field's `type` reads it."""
+    max: str | int | Decimal | None = None
+    """The greatest value."""
+    change: Change | None = None
+    """By how much of its value before a number may change: 30%. From 0 every change is more; where nothing was, there
+    is none."""
+    empty: Literal["allow", "refuse"] = "allow"
+    """Whether the field may become empty. Default: allow; `blanked` counts how often that happens."""
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "BoundConfig":
+        if self.min is None and self.max is None and self.change is None and self.empty == "allow":
+            contradiction("min", "nothing is bounded here", "write min, max, change or `empty: refuse`")
+        return self
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str) and _MOMENT.match(value):
+        try:
+            datetime.fromisoformat(value)
+            return value
+        except ValueError:
+            pass  # said below, like any other text that is no day
+    help = "write 2027-01-01, or 2027-01-01T06:00 in the sync's time zone"
+    raise PydanticCustomError("bad-value", "this is neither a day nor a time", {"help": help})
+
+
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?)?\Z")
+Moment: TypeAlias = Annotated[str, BeforeValidator(_moment)]
+"""A day or a time."""
+
+
+class ExpectConfig(Facts):
+    """A mass change that is announced: for its time these limits hold instead of the usual ones.
+
+    Where two overlap, the first that names a limit counts. One that is over does no harm; `check` tells of it.
+    """
+
+    begins: Moment = Field(alias="from")
+    """The first day, or a time with T. Without an offset it is one of the sync's time zone."""
+    ends: Moment = Field(alias="to")
+    """The last day, which is part of it; or the time at which it ends."""
+    deletes: LimitText | None = None
+    """Instead of `guards.deletes`; without a `per_day` of its own twice that in 24 hours, as there."""
+    creates: LimitText | None = None
+    """Instead of `guards.creates`."""
+    updates: LimitText | None = None
+    """Instead of `guards.updates`."""
+    blanked: LimitText | None = None
+    """Instead of `guards.blanked`."""
+    shrink: Share | None = None
+    """Instead of `guards.shrink`."""
+    values: Mapping[str, BoundConfig] = {}
+    """Instead of `guards.values`, for the fields named here."""
+    reason: str = ""
+    """Why, or the ticket: shown in plans, and kept in the audit log with every run that it applied to."""
+
+    @model_validator(mode="after")
+    def _announces_something(self) -> "ExpectConfig":
+        if not (self.limits() or self.shrink is not None or self.values):
+            contradiction("from", "no limit is announced here", "name the guards that change, such as `updates: 100%`")
+        return self
+
+    def limits(self) -> dict[str, LimitConfig]:
+        """The limits on kinds that it names."""
+        found = {kind: getattr(self, kind) for kind in ("deletes", "creates", "updates", "blanked")}
+        return {kind: limit for kind, limit in found.items() if limit is not None}
+
+
 class GuardsConfig(Facts):
     """Limits on the harm that one plan may do. Over the limit, decisions of that kind wait for approval."""
 
     deletes: LimitText | None = None
-    """Deletes and deactivations. Default: 5% of the pairs, at most 25, and up to 3 always."""
+    """Deletes and deactivations. Default: 5% of the pairs, at most 25, and up to 3 always; twice that in any 24 hours,
+    because a fault that deletes a little in every run passes every other limit."""
     creates: LimitText | None = None
     """New records. Default: 200 in one run."""
     updates: LimitText | None = None
@@ -89,7 +179,8 @@ class GuardsConfig(Facts):
     emptiness."""
     shrink: Share | None = None
     """A complete listing smaller by more than this than the last one writes nothing. Default: 10%."""
-    values: NotYet = None
-    """Bounds of single values."""
-    expect: NotYet = None
-    """An announced mass change."""
+    values: Mapping[str, BoundConfig] = {}
+    """Bounds of single values, by shared field: `{amount: {min: 0.01, change: 30%}}`. Only what goes beyond them waits.
+    For fields of `type` integer, decimal, date or datetime; any field can have `empty: refuse`."""
+    expect: tuple[ExpectConfig, ...] = ()
+    """Announced mass changes."""

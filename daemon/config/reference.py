@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 
 from connectors.definition import Duration, LocalPath, Secret, definition_names, load_definition
 from connectors.http.select import Expression
+from daemon.config.guard_file import Change, Moment
 from daemon.config.models import NotYet, Share, Zone
 from daemon.core.functions import Functions
 from daemon.core.mapping import SHAPES
@@ -30,7 +31,7 @@ PAGE: Final = Path(__file__).with_name("reference.md")
 
 _WORDS: Final[Mapping[Any, str]] = {
     Duration: "duration", Share: "share", Zone: "time zone", LocalPath: "path", Secret: "`{secret: NAME}`",
-    Expression: "expression",
+    Expression: "expression", Change: "percentage", Moment: "day or time",
 }  # fmt: skip
 _PLAIN: Final[Mapping[Any, str]] = {
     str: "text", int: "whole number", float: "number", Decimal: "number", bool: "`true` or `false`",

@@ -4,15 +4,18 @@ A decision guard holds the decisions of one kind and lets the others flow. What 
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from daemon.core.bounds import crossings
+from daemon.core.daily import NOTHING, Spent, budgets
 from daemon.core.model import Decision
-from daemon.core.rules import Limit, Sync
-from daemon.core.types import empty
+from daemon.core.rules import Sync
 
-Kind: TypeAlias = Literal["adopt", "tenant", "canary", "cursor", "shrink", "deletes", "creates", "updates", "blanked"]
+Kind: TypeAlias = Literal[
+    "adopt", "tenant", "canary", "cursor", "shrink", "deletes", "creates", "updates", "blanked", "values"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class Trip:
     allowed: int
     pairs: int
     field: str = ""
-    """The field that is blanked, the entity whose listing shrank, or in a sentence what else is out of the ordinary."""
+    """The field that is blanked or out of bounds, the entity whose listing shrank, or in a sentence what else is out of
+    the ordinary."""
+    day: str = ""
+    """Where not this run is too much but the day: what was done before, and when it frees."""
 
     def __str__(self) -> str:
         if self.kind == "adopt":
@@ -33,9 +39,11 @@ class Trip:
             return f"{self.field} lists {self.count} records after {self.pairs}: nothing is written"
         if self.kind in ("tenant", "canary", "cursor"):
             return f"{self.field}: nothing is written"
+        if self.kind == "values":
+            return f"would bring `{self.field}` of {self.count} records out of its bounds"
         verb = {"deletes": "delete", "creates": "create", "updates": "update", "blanked": "blank"}[self.kind]
         what = f"{verb} `{self.field}` of" if self.field else verb
-        return f"would {what} {self.count} of {self.pairs} pairs; {self.allowed} are allowed"
+        return f"would {what} {self.count} of {self.pairs} pairs; {self.day or f'{self.allowed} are allowed'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,39 +67,39 @@ class Verdict:
 
 
 def guard(
-    sync: Sync, decisions: Iterable[Decision], pairs: int, approved: Collection[bytes], *, adopting: bool = False
+    sync: Sync,
+    decisions: Iterable[Decision],
+    pairs: int,
+    approved: Collection[bytes],
+    *,
+    adopting: bool = False,
+    spent: Spent = NOTHING,
 ) -> Verdict:
     """Measure *decisions* by the limits of *sync* over *pairs* active pairs. *approved* are lines that a person saw.
 
-    They are walked once to be counted; each is then judged by itself.
+    *spent* is what was written in the last day. They are walked once to be counted; each is then judged by itself.
     """
-
-    def is_open(decision: Decision) -> bool:
-        return needs_approval(decision, adopting=adopting) and decision.line not in approved
-
-    if adopting:
-        count = sum(map(is_open, decisions))
-        trips = (Trip("adopt", count, 0, pairs),) if count else ()
-        return Verdict(decisions, trips, lambda decision: "adopt" if is_open(decision) else None)
     tally, stoppable = Counter[tuple[Kind, str]](), set[tuple[Kind, str]]()
-    for decision in filter(is_open, decisions):
-        for key in _counted(decision):
+    counted = _at_adoption if adopting else _counted
+
+    def keys(decision: Decision) -> Iterator[tuple[Kind, str]]:
+        is_open = needs_approval(decision, adopting=adopting) and decision.line not in approved
+        return counted(sync, decision) if is_open else iter(())
+
+    for decision in decisions:
+        for key in keys(decision):
             tally[key] += 1
             stoppable |= {key} if _may_wait(decision, key[0]) else set()
-    tripped = [
-        Trip(kind, count, allowed, pairs, name)
-        for (kind, name), count in sorted(tally.items(), key=_in_order)
-        if count > (allowed := _limit(sync, kind).allows(pairs)) and (kind, name) in stoppable
-    ]
+    counts = sorted(tally.items(), key=_in_order)
+    found = (_over(sync, *key, count, pairs, spent) for key, count in counts if key in stoppable)
+    tripped = tuple(trip for trip in found if trip)
     over = {(trip.kind, trip.field) for trip in tripped}
 
     def stops(decision: Decision) -> Kind | None:
-        if not over or not is_open(decision):
-            return None
-        kinds = [kind for kind, name in _counted(decision) if (kind, name) in over and _may_wait(decision, kind)]
+        kinds = [k for k, name in keys(decision) if (k, name) in over and _may_wait(decision, k)] if over else []
         return kinds[-1] if kinds else None
 
-    return Verdict(decisions, tuple(tripped), stops)
+    return Verdict(decisions, tripped, stops)
 
 
 def needs_approval(decision: Decision, *, adopting: bool) -> bool:
@@ -99,17 +107,19 @@ def needs_approval(decision: Decision, *, adopting: bool) -> bool:
     return bool(decision.changes) or (adopting and decision.kind == "link")
 
 
-_OPS: Mapping[str, Kind] = {"delete": "deletes", "deactivate": "deletes", "create": "creates", "update": "updates"}
-_KINDS: Sequence[Kind] = ("deletes", "creates", "updates", "blanked")
+_ORDER: Sequence[Kind] = ("adopt", "deletes", "creates", "updates", "blanked", "values")
 
 
-def _counted(decision: Decision) -> Iterator[tuple[Kind, str]]:
-    """Under which limits the decision counts: by its gravest change, and per field that loses its value."""
-    if kind := _OPS.get(decision.kind):
-        yield kind, ""
-    if decision.kind == "update":
-        moves = (move for change in decision.changes for move in change.moves)
-        yield from dict.fromkeys(("blanked", m.field) for m in moves if empty(m.value) and not empty(m.before))
+def _counted(sync: Sync, decision: Decision) -> Iterator[tuple[Kind, str]]:
+    """Under which limits it counts: by its gravest change, per field that loses its value or goes beyond its bounds."""
+    yield from budgets(decision)
+    yield from (("values", name) for name in crossings(sync.guards.values, decision))
+
+
+def _at_adoption(sync: Sync, decision: Decision) -> Iterator[tuple[Kind, str]]:
+    """Everything waits as a whole, and what goes beyond its bounds apart from it."""
+    crossing = crossings(sync.guards.values, decision)
+    yield from (("values", name) for name in crossing) if crossing else [("adopt", "")]
 
 
 def _may_wait(decision: Decision, kind: Kind) -> bool:
@@ -117,11 +127,18 @@ def _may_wait(decision: Decision, kind: Kind) -> bool:
     return kind != "updates" or not decision.urgent
 
 
-def _limit(sync: Sync, kind: Kind) -> Limit:
-    limit: Limit = getattr(sync.guards, kind)
-    return limit
+def _over(sync: Sync, kind: Kind, name: str, count: int, pairs: int, spent: Spent) -> Trip | None:
+    """What *count* decisions are too many for: this run, or the day. Nothing at all may go beyond its bounds."""
+    if kind in ("adopt", "values"):
+        return Trip(kind, count, 0, pairs, name)
+    limit = sync.guards.limit(kind)
+    if count > (allowed := limit.allows(pairs)):
+        return Trip(kind, count, allowed, pairs, name)
+    if count + spent.done((kind, name)) > (allowed := limit.allows_daily(pairs)):
+        return Trip(kind, count, allowed, pairs, name, spent.told((kind, name), count, allowed))
+    return None
 
 
 def _in_order(counted: tuple[tuple[Kind, str], int]) -> tuple[int, str]:
     (kind, name), _ = counted
-    return _KINDS.index(kind), name
+    return _ORDER.index(kind), name

@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from connectors.base import Fields
 from connectors.paths import Path
+from daemon.core.limits import Guards as Guards
+from daemon.core.limits import Limit as Limit
 
 Side: TypeAlias = Literal["left", "right"]
 SIDES: tuple[Side, Side] = ("left", "right")
@@ -199,39 +201,6 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit on one kind of decision: a share of the active pairs, an absolute number, or both (the lower counts).
-
-    Up to *floor* decisions always pass, so that small syncs are not held by a percentage.
-    """
-
-    share: float | None = None
-    count: int | None = None
-    floor: int = 0
-
-    def allows(self, pairs: int) -> int:
-        """The most decisions that pass without approval when *pairs* pairs are active."""
-        bounds = [self.count] if self.count is not None else []
-        if self.share is not None:
-            bounds.append(int(round(self.share * pairs, 6)))  # 0.29 * 100 is 28.999999999999996
-        return max(self.floor, min(bounds)) if bounds else 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Guards:
-    """Limits on the harm that one plan may do. Over the limit, the decisions of that kind wait for approval."""
-
-    deletes: Limit = Limit(share=0.05, count=25, floor=3)
-    """Deletes and deactivations: 5 % of the pairs, at most 25, and up to 3 always."""
-    creates: Limit = Limit(count=200, floor=3)
-    updates: Limit = Limit(share=0.5, floor=10)
-    blanked: Limit = Limit(share=0.02, floor=3)
-    """Fields that lose their value, per field."""
-    shrink: float = 0.1
-    """Plan guard: a complete listing smaller by more than this share than the last one writes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
 class Sync:
     """The whole agreement."""
 
@@ -244,7 +213,7 @@ class Sync:
     """Fields of new records alone, in the order in which they are made."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cases: Cases = Cases()
-    guards: Guards = Guards()
+    guards: Guards = field(default_factory=Guards)
     birth: Mapping[Side, Fields] = field(default_factory=dict)
     """Constants that a record created on that side is born with, nested like the record."""
     create_when: Callable[[Fields, datetime], bool] | None = None

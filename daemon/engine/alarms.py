@@ -165,4 +165,8 @@ def remedy(sync: str, trip: Trip) -> str:
             return f"{look} if that is right, else look at the system's rights and filters"
         case "adopt":
             return look
+        case "values":
+            return f"correct the values where they are kept; or {look} or change guards.values.{trip.field}"
+    if trip.day:
+        return f"{look} or raise guards.{trip.kind}.per_day"
     return f"{look} or raise guards.{trip.kind}"

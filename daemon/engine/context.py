@@ -1,7 +1,7 @@
 """This is where everything that one run works with is held together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from connectors.base import Driver, Failed, Gone, Record
 from daemon.audit.log import AuditLog
 from daemon.core.caution import cautious
 from daemon.core.digests import Notcher
+from daemon.core.limits import Announced, in_force
 from daemon.core.merge import Ruling
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.references import References
@@ -36,6 +37,8 @@ class Context:
     notcher: Notcher
     views: Mapping[Side, View]
     references: References
+    announced: Sequence[Announced] = ()
+    """Mass changes that are announced for now; their limits are those of `sync` already."""
     problems: list[str] = field(default_factory=list)
     deferred: bool = False
     """Something was left undecided and unremembered, so no cursor may move past it."""
@@ -79,13 +82,17 @@ def start(
     row = store.sync(sync.name)
     sync = cautious(sync) if row.restored else sync
     at = datetime.fromtimestamp(clock(), ZoneInfo(sync.zone))
+    guards, announced = in_force(sync.guards, at)
+    sync = replace(sync, guards=guards)
     salt = _salt(sync, at)
     notcher = Notcher(store.vault.notch_key, sync.name, salt=salt)
     references = References(sync, store, drivers)
     views = {s: View(sync, s, notcher, drivers[s].describe(sync.end(s).entity), at, references) for s in SIDES}
     context = Context(
-        sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views, references
+        sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views, references, announced
     )  # fmt: skip
+    for expected in announced:
+        context.say(str(expected))
     if row.restored:
         context.say(
             "what is remembered may be older than what was done: clashes and deletes wait for a person, until nothing"

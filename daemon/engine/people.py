@@ -53,9 +53,9 @@ def approve(
         numbers = {"tenant": len(accepted)} if accepted else {}
         problems = [f"{alarm.trip}; {remedy(sync.name, alarm.trip)}" for alarm in stopped if alarm not in accepted]
         return {"sync": sync.name, "approved": numbers, "expires": clock() + expires, "problems": problems}
-    lines, everything = dict[bytes, str](), set[bytes]()
+    lines, whole = dict[bytes, str](), set[bytes]()
     for digest, kind, ids in _open_lines(context):
-        everything.add(digest)
+        whole |= {digest} if kind == "adopt" else set()
         if (not kinds or kind in kinds) and (only is None or only in ids):
             lines[digest] = kind
     until = clock() + expires
@@ -64,7 +64,7 @@ def approve(
     if lines:
         audit.append([Entry(body)])
         store.journal.approve(context.row.id, lines, actor, until)
-    if "adopt" in numbers and len(lines) == len(everything):
+    if "adopt" in numbers and whole <= lines.keys():
         # from now on only what was not seen here faces the guards, whatever interrupts the run
         row = replace(context.row, adopted=True, fingerprint=sync.fingerprint, rev=sync.rev, salt="")
         store.save_sync(row)
@@ -77,9 +77,11 @@ def _open_lines(context: Context) -> Iterator[tuple[bytes, str, frozenset[str]]]
     if shrunken(context, sights):
         yield from ((shrink_line(context, side), "shrink", frozenset[str]()) for side in SIDES)
     decisions = make_plan(context, sights, open_pairs(context))
-    yield from ((decision.line, str(kind), record_ids(decision)) for decision, kind in judge(context, decisions).held)
+    verdict = judge(context, decisions)
+    yield from ((decision.line, str(kind), record_ids(decision)) for decision, kind in verdict.held)
     if adopting(context):
-        yield from ((d.line, "adopt", record_ids(d)) for d in decisions if needs_approval(d, adopting=True))
+        whole = (d for d in decisions if needs_approval(d, adopting=True) and verdict.stops(d) != "values")
+        yield from ((d.line, "adopt", record_ids(d)) for d in whole)
     yield from ((d.line, "confirm", record_ids(d)) for d in decisions if d.reason == "confirm" and d.line)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from connectors.paths import ABSENT
+from daemon.core.bounds import crossings
 from daemon.core.model import Decision
 from daemon.core.rules import SIDES, Sync
 
@@ -59,7 +60,8 @@ class Report:
 def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[str, Any]:
     """One decision: {kind, left, right, changes: [{side, op, why, fields: {name: {before, after, why}}}], held, guard}.
 
-    Values of fields with `audit: digest` or `none` are hidden.
+    `bounds` tells which fields would get a value out of their bounds, and how. Values of fields with `audit: digest`
+    or `none` are hidden.
     """
     told: dict[str, Any] = {"kind": decision.kind}
     for side in SIDES:
@@ -93,6 +95,8 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
         told["reopens"] = True
     if guard:
         told["guard"] = guard
+    if bounds := crossings(sync.guards.values, decision):
+        told["bounds"] = bounds
     return told
 
 

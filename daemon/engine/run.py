@@ -22,6 +22,7 @@ from daemon.engine.gather import Sight, Stopped, gather
 from daemon.engine.planning import again, make_plan
 from daemon.engine.recover import recover
 from daemon.engine.report import Report, Request, RunState, line
+from daemon.engine.spending import spent
 from daemon.engine.takeover import distrust
 from daemon.store.store import Store
 
@@ -59,7 +60,7 @@ def run_sync(
     )  # fmt: skip
     if request.kind == "plan":
         return _guarded_by_systems(context, _plan_only)
-    _announce(context, "run.started")
+    _announce(context, "run.started", {"announced": [a.told() for a in context.announced]} if context.announced else {})
     store.journal.start_run(run_id, sync.name, request.actor, clock())
     report = _guarded_by_systems(context, _run)
     _announce(context, "run.finished", {"state": report.state, "counts": dict(report.counts)})
@@ -150,7 +151,7 @@ def judge(context: Context, plan: Plan) -> Verdict:
     """The guards' word on the whole plan."""
     known = context.store.pairs.count(context.row.id)
     pairs = known.get("active", 0) + known.get("held", 0)
-    verdict = guard(context.sync, plan, pairs, context.approved, adopting=adopting(context))
+    verdict = guard(context.sync, plan, pairs, context.approved, adopting=adopting(context), spent=spent(context))
     why = unfamiliar(context.row, context.sync)
     return replace(verdict, trips=tuple(replace(t, field=why) if t.kind == "adopt" else t for t in verdict.trips))
 
@@ -228,7 +229,7 @@ def _restless(pair: Pair, now: float) -> Pair:
 def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, progress: Progress) -> None:
     """Move the cursors, once everything behind them is settled or held in the store."""
     row = context.row
-    if adopting(context) and verdict.trips:
+    if any(trip.kind == "adopt" for trip in verdict.trips):
         return  # nothing was adopted: next time everything is looked at again
     row = replace(row, adopted=True, fingerprint=context.sync.fingerprint, rev=context.sync.rev)
     if not (progress.halt or verdict.trips or context.deferred or context.request.only):

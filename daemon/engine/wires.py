@@ -10,6 +10,7 @@ from daemon.core.model import Change, Decision
 from daemon.core.rules import Side, Sync, other
 from daemon.engine.context import Context
 from daemon.engine.report import HIDDEN, shown
+from daemon.engine.spending import draws
 
 
 def make_write(context: Context, decision: Decision, change: Change) -> Write:
@@ -77,6 +78,8 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
         "marker": write.marker,
         "find": _find(context, change),
         "keys": [key or b"" for key in source.keys] if source else [],
+        "draws": draws(context, decision, change),
+        "at": context.clock(),
     }
 
 

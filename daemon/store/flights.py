@@ -12,6 +12,7 @@ from daemon.core.model import Pair
 from daemon.errors import StoreError
 from daemon.store.database import Database
 from daemon.store.pairs import Pairs
+from daemon.store.spending import draw
 from daemon.store.vault import Vault
 
 TESTIFIED = "testified"
@@ -100,6 +101,8 @@ class Flights:
         """
         with self._db.transaction() as db:
             self._pairs.write(db, flight.sync, list(pairs), drop=drop)
+            answers = zip(flight.items, outcomes, strict=True)
+            draw(db, flight.sync, [item for item, told in answers if told and told.get("result") == "done"])
             db.execute("DELETE FROM aloft WHERE flight = ?", (flight.id,))
             for intent, item, outcome in zip(flight.intents, flight.items, outcomes, strict=True):
                 if outcome is None:

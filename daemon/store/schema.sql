@@ -72,6 +72,12 @@ CREATE INDEX aloft_of ON aloft (flight);
 -- Names that were generated for new records, and for which of them: none is ever given to another.
 CREATE TABLE given (name BLOB PRIMARY KEY, owner BLOB NOT NULL) WITHOUT ROWID;
 
+-- What was written of each daily budget, minute by minute; older than a day it is forgotten. See core/daily.py.
+CREATE TABLE spent (
+    sync INTEGER NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, minute REAL NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (sync, kind, field, minute)
+) WITHOUT ROWID;
+
 CREATE TABLE approval (
     sync INTEGER NOT NULL, line BLOB NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, expires REAL NOT NULL,
     PRIMARY KEY (sync, line)

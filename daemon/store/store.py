@@ -13,6 +13,7 @@ from daemon.store.flights import TESTIFIED, Flights
 from daemon.store.journal import Journal
 from daemon.store.names import Names
 from daemon.store.pairs import Pairs
+from daemon.store.spending import Spending
 from daemon.store.vault import Vault
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -39,7 +40,7 @@ class SyncRow:
 
 
 class Store:
-    """Everything the engine remembers: `pairs`, `flights`, `journal`, `names`. Safe to call from several threads."""
+    """Everything the engine remembers: `pairs`, `flights`, `journal`, `names`, `spending`. For several threads."""
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the store at *path*. Raises StoreError with the remedy."""
@@ -61,6 +62,7 @@ class Store:
         self.flights = Flights(self._db, self.vault, self.pairs)
         self.journal = Journal(self._db)
         self.names = Names(self._db)
+        self.spending = Spending(self._db)
 
     def close(self) -> None:
         """Gives the file back."""

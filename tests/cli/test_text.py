@@ -9,9 +9,10 @@ import pytest
 
 from daemon.cli.text.answers import entries_text
 from daemon.cli.text.census import write_census
+from daemon.cli.text.checked import checked_text
 from daemon.cli.text.lines import columns, quoted
 from daemon.cli.text.pairs import held_text, why_text
-from daemon.cli.text.plan import plan_text, run_text
+from daemon.cli.text.plan import decision_text, plan_text, run_text
 from daemon.cli.text.status import degraded, status_text
 from daemon.cli.verbs.running import KINDS, exit_code
 from daemon.core.guards import Kind
@@ -95,6 +96,22 @@ def test_a_guard_shows_its_numbers_and_the_command_that_approves() -> None:
 
     assert "! guard deletes: would delete 812 of 900 pairs; 25 are allowed" in told
     assert f"  {remedy}" in told
+
+
+def test_a_value_out_of_bounds_is_told_beside_its_change() -> None:
+    bounds = {"guard": "values", "bounds": {"price": "changes by more than 30%"}}
+
+    assert text(decision_text(update("L1", "R1", price=move(10, 100)) | bounds)) == [
+        "! L1 <-> R1   held by guard values",
+        "    price  10 -> 100   right: changed on left",
+        "    price: changes by more than 30%",
+    ]
+
+
+def test_a_hint_of_check_stands_below_the_syncs() -> None:
+    answer = {"folder": "/etc/tallystick", "systems": [], "syncs": [], "hints": ["it is over; it may go"]}
+
+    assert text(checked_text(answer)) == ["ok: 0 systems, 0 syncs", "  it is over; it may go"]
 
 
 def test_a_value_cannot_draw_on_the_terminal() -> None:

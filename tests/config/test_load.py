@@ -37,7 +37,7 @@ def test_a_sync_becomes_the_rules_of_the_engine(config: Config) -> None:
     assert sync.right.scope
     assert sync.right.scope({"type": "staff"}, NOON)
     assert not sync.right.scope({"type": "guest"}, NOON)
-    assert sync.guards.deletes == Limit(share=0.05, count=None, floor=3)
+    assert sync.guards.deletes == Limit(share=0.05, count=None, floor=3, runs=2)
     assert sync.guards.creates == Limit(share=None, count=200, floor=0)
     assert sync.cases.gone_left == "deactivate"
 

@@ -18,6 +18,8 @@ def checked_text(answer: Mapping[str, Any]) -> Iterator[Line]:
     yield Line(f"ok: {plural(len(systems), 'system')}, {plural(len(syncs), 'sync')}", "good")
     for sync in syncs:
         yield Line(f"  {sync['name']}: {_schedule(sync)}")
+    for hint in answer.get("hints", ()):
+        yield Line(f"  {hint}", "quiet")
     for health in answer.get("health", ()):
         words = health["message"] or ("answers" if health["reachable"] else "does not answer")
         words = words.removeprefix(health["system"]).lstrip(": ")  # drivers begin an error with their own name

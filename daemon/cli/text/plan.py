@@ -63,6 +63,8 @@ def decision_text(line: Mapping[str, Any]) -> Iterator[Line]:
     yield Line(f"{sign} {_names(line, kind)}{_why_held(line)}", _STYLES[sign])
     for change in line.get("changes", ()):
         yield from _change_text(change)
+    for name, why in (line.get("bounds") or {}).items():
+        yield Line(f"    {name}: {why}", "bad")
     for name, why in held_fields(line).items():
         yield Line(f"    {name}: held, {why}", "bad")
 

@@ -12,7 +12,7 @@ DONE, FAILED, DIFFERENCES, PARTIAL, GUARDED, LATER = 0, 1, 2, 4, 5, 75
 _CODES: Final[Mapping[str, int]] = {
     "done": DONE, "planned": DONE, "held": PARTIAL, "failed": FAILED, "postponed": LATER, "stopped": LATER,
 }  # fmt: skip
-KINDS: Final = ("adopt", "tenant", "restored", "creates", "updates", "deletes", "blanked", "shrink")
+KINDS: Final = ("adopt", "tenant", "restored", "creates", "updates", "deletes", "blanked", "values", "shrink")
 _CHANGING: Final = ("create", "update", "delete", "deactivate", "link", "retire", "reopen")
 
 

@@ -76,6 +76,7 @@ def version(session: Session) -> int:
 
 def _summary(config: "Config", at: float, problems: list[str]) -> dict[str, Any]:
     from daemon.cli.moments import coming
+    from daemon.config.hints import hints
 
     return {
         "ok": not problems,
@@ -87,6 +88,7 @@ def _summary(config: "Config", at: float, problems: list[str]) -> dict[str, Any]
             {"name": s.name, "schedule": s.schedule.kind, "next": coming(s.name, s.schedule, at)}
             for s in config.syncs.values()
         ],
+        "hints": [*hints(config, at)],
         "problems": problems,
     }  # fmt: skip
 

@@ -1,0 +1,16 @@
+"""This is where a sound configuration is told what it could do without."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from daemon.config.load import Config
+
+
+def hints(config: Config, now: float) -> Iterator[str]:
+    """What does no harm and no good any more at *now*, in seconds since 1970."""
+    for plan in config.syncs.values():
+        at = datetime.fromtimestamp(now, ZoneInfo(plan.rules.zone))
+        for announced in plan.rules.guards.expect:
+            if announced.over(at):
+                yield f"{plan.file}: guards.expect: what was {announced.span} is over; it may go"
