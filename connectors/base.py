@@ -76,9 +76,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The system answered, and has no such record."""
+    """The system answered, and has no such record. *into*: it was merged into that one, if the system tells."""
 
     id: str
+    into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ class Capabilities:
     writes: frozenset[Op] = frozenset({"create", "update", "delete"})
     identity: bool = False
     """`check` tells tenant or epoch, so that another system behind the same address is noticed."""
+    merges: bool = False
+    """`get` tells of a record that is gone into which one it was merged."""
     deactivated: Fields | None = None
     """What a deactivated record shows, so that a `deactivate` whose answer was lost can be probed."""
 

@@ -184,6 +184,7 @@ def capabilities(entity: Entity) -> Capabilities:
         "precondition": bool(guarded) and all(how.precondition is not None for how in guarded),
         "idempotent_create": writes.create is not None and writes.create.idempotency is not None,
         "tombstones": reads.deleted is not None,
+        "merges": reads.get is not None and reads.get.into is not None,
     }
     told = {name: value for name, value in entity.capabilities.model_dump().items() if value is not None}
     return Capabilities(

@@ -54,6 +54,8 @@ class _Shelf:
     records: dict[str, Record] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
+    """Into which record one that is gone was merged."""
     births: dict[str, str] = field(default_factory=dict)
     """Ids by idempotency key."""
     paths: set[str] = field(default_factory=set)
@@ -79,7 +81,7 @@ def connect(
 class MemoryDriver:
     """A Driver over dicts: `MemoryDriver({"contact": {"c-1": {"email": "ada@corp.example"}}})`.
 
-    put, edit, remove, records and epoch are the hands of the system's own users; the rest is the Driver protocol.
+    put, edit, remove, merge, records and epoch are the hands of the system's users; the rest is the Driver protocol.
     Every change takes the next number of one counter: it is the record's version and its cursor value.
     """
 
@@ -134,6 +136,12 @@ class MemoryDriver:
             self._number += 1
             shelf.gone[id] = self._number
 
+    def merge(self, entity: str, id: str, into: str) -> None:
+        """Joins a record with another one, which stays as it is. Raises KeyError if there is none."""
+        with self._lock:
+            self.remove(entity, id)
+            self._shelf(entity).joined[id] = into
+
     def records(self, entity: str) -> dict[str, Fields]:
         """The fields of every record, by id."""
         with self._lock:
@@ -151,7 +159,8 @@ class MemoryDriver:
             found = frozenset(shelf.paths | set(self._find.get(entity, ())) | marked)
             more: set[Op] = {"deactivate"} if entity in self._deactivate else set()
             off, timed = self._deactivate.get(entity), entity in self._timed
-            return replace(DEFAULT, find=found, writes=DEFAULT.writes | more, deactivated=off, times_trusted=timed)
+            says = replace(DEFAULT, find=found, writes=DEFAULT.writes | more, merges=bool(shelf.joined))
+            return replace(says, deactivated=off, times_trusted=timed)
 
     def check(self, entity: str | None = None) -> Health:
         """Always reachable; an unknown entity is named."""
@@ -180,8 +189,9 @@ class MemoryDriver:
         wanted = _paths(fields)
         for id in ids:
             with self._lock:
-                record = self._shelf(entity).records.get(id)
-            yield shown(record, wanted) if record else Gone(id)
+                shelf = self._shelf(entity)
+                record, into = shelf.records.get(id), shelf.joined.get(id)
+            yield shown(record, wanted) if record else Gone(id, into)
 
     def find(self, entity: str, by: Fields, *, consistent: bool = False, fields: Sequence[str] = ()) -> list[Record]:
         """Records whose paths equal all of *by*; any path unless Capabilities were handed in."""
@@ -285,6 +295,7 @@ class MemoryDriver:
         shelf.records[id] = record = Record(id, emptied(fields, empty), self._version(entity))
         shelf.changed[id] = self._number
         shelf.gone.pop(id, None)
+        shelf.joined.pop(id, None)
         shelf.paths.update(named(record.fields))
         return record
 

@@ -138,12 +138,21 @@ class Getting(Ask):
     """Statuses that say: no such record."""
     gone_when: Expression | None = None
     """True in an answer that says so with status 200: `archived`, `status == 'deleted'`."""
+    into: Expression | None = None
+    """Where an answer names the record that the one asked for was merged into: the answer that it is gone, or one that
+    shows the survivor instead (`into: id`)."""
     batch: int | None = Field(default=None, ge=1)
     """Most ids in one request; {ids} takes them."""
     records: Expression = "@"
     """Where the records are in the answer of a batch."""
     select: Selected | None = None
     """How to ask for fields."""
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> "Getting":
+        if self.into is not None and self.batch is not None:
+            raise ValueError("into is told of one record at a time: leave out batch")
+        return self
 
 
 class Finding(Listing):

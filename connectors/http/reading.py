@@ -13,8 +13,8 @@ from connectors.http.paging import Answer, Step, Turn, turn_pages
 from connectors.http.records import Shape, Wanted, highest
 from connectors.http.requester import Requester, for_read
 from connectors.http.select import pick
-from connectors.http.templates import names_in
-from connectors.http.verdict import Judge, as_error, raise_for
+from connectors.http.templates import as_text, names_in
+from connectors.http.verdict import Judge, as_error, json_of, raise_for
 
 
 class Reader:
@@ -209,14 +209,18 @@ class Reader:
             return Failed(id, f"{self._place}: {e}")
         response = verdict.response
         if response.status in getting.gone or verdict.kind == "gone":
-            return Gone(id)
+            return Gone(id, _into(getting, id, json_of(response)))
         if verdict.kind == "refused" or response.status == 500:  # 500 is often one record that the system cannot show
             return Failed(id, str(verdict))
         raise_for(verdict)
         body = response.json()
+        into = _into(getting, id, body)
         if getting.gone_when is not None and pick(getting.gone_when, body) is True:
-            return Gone(id)
-        return self._same(id, self.shape.record(pick(getting.record, body), response.where, response.headers, wanted))
+            return Gone(id, into)
+        record = self.shape.record(pick(getting.record, body), response.where, response.headers, wanted)
+        if record.id != id and record.id == into:
+            return Gone(id, into)
+        return self._same(id, record)
 
     def _same(self, id: str, record: Record) -> Record | Failed:
         if record.id == id:
@@ -247,6 +251,13 @@ def _selected(rule: Selected | None, wanted: Wanted) -> dict[str, Any]:
     if rule.under is not None:
         names = [segments[1:] for segments in names if segments[0].name == rule.under and len(segments) > 1]
     return {rule.param: sorted({segments[0].name for segments in names})} if names else {}
+
+
+def _into(getting: Getting, id: str, body: Any) -> str | None:
+    """The record that the one called *id* was merged into, if the answer names another one."""
+    found = pick(getting.into, body) if getting.into is not None else None
+    named = as_text(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    return named if named not in ("", id) else None
 
 
 def _nested(by: Fields) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Judge:
     def kind(self, response: Response) -> Kind | None:
         """What *response* means by the definition's rules, else by custom."""
         concerned = [rule for rule in self.rules if rule.status in (None, response.status)]
-        body = _body(response) if any(rule.body for rule in concerned) else None
+        body = json_of(response) if any(rule.body for rule in concerned) else None
         for rule in concerned:
             if rule.body is None or pick(rule.body, body) is True:
                 return rule.kind
@@ -75,7 +75,7 @@ class Judge:
 
         *hide* blanks out secrets, before the cut could leave half of one.
         """
-        found = self.words_in(_body(response), hide)
+        found = self.words_in(json_of(response), hide)
         if found:
             return found
         kind = response.headers.get("content-type", "")
@@ -130,7 +130,8 @@ def _customary(response: Response) -> Kind | None:
             return "permanent"
 
 
-def _body(response: Response) -> Any:
+def json_of(response: Response) -> Any:
+    """The body, if it is JSON."""
     if not response.body or "json" not in response.headers.get("content-type", "json"):
         return None
     try:

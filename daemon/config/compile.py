@@ -208,6 +208,8 @@ class _Compiler:
             gone_and_changed=asked.gone_and_changed,
             out_of_scope_left=asked.out_of_scope_left,
             out_of_scope_right=asked.out_of_scope_right,
+            recreated=asked.recreated,
+            merged=asked.merged,
         )
 
     def guards(self) -> Guards:

@@ -17,6 +17,19 @@ NewCase: TypeAlias = Literal["create", "hold", "ignore"]
 GoneCase: TypeAlias = Literal["hold", "ignore", "delete", "deactivate", "retire"]
 
 
+def _scope(value: Any) -> Any:
+    if value == "delete":
+        text, help = (
+            "what leaves the scope is never deleted",
+            "say when its time is over: `end: {when: ..., do: delete}`",
+        )
+        raise PydanticCustomError("not-allowed", "{text}", {"text": text, "help": help})
+    return value
+
+
+ScopeCase: TypeAlias = Annotated[Literal["hold", "ignore", "deactivate", "retire"], BeforeValidator(_scope)]
+
+
 class CasesConfig(Facts):
     """What happens to a record that has no partner, or lost it. `*_left` speaks of the record on the left."""
 
@@ -30,16 +43,19 @@ class CasesConfig(Facts):
     """Default: hold, for the same reason."""
     gone_and_changed: GoneCase = "hold"
     """One side deleted what the other one edited. Default: hold."""
-    out_of_scope_left: GoneCase = "retire"
-    """Default: retire; the pair ends and both records stay."""
-    out_of_scope_right: GoneCase = "retire"
+    out_of_scope_left: ScopeCase = "retire"
+    """Default: retire; the pair ends and both records stay. Never `delete`: whose time is over has `end`."""
+    out_of_scope_right: ScopeCase = "retire"
     """Default: retire."""
     ambiguous: Literal["hold"] = "hold"
     """Several records match. Only `hold`: a guess would join two people."""
-    recreated: NotYet = None
-    """A deleted record comes back under another id."""
-    merged: NotYet = None
-    """The system joined two records."""
+    recreated: Literal["hold", "relink", "new"] = "hold"
+    """A record is gone, and a newcomer carries its match key. `relink`: it is the same under another id, and the pair
+    goes on with what was agreed; `new`: somebody else, and each is treated for itself. Default: hold, for a person to
+    say; what has several such newcomers, or a match key with `confirm: ask`, is held in any case but `new`."""
+    merged: Literal["follow", "hold"] = "follow"
+    """A record is gone, and its system tells into which one it was merged. `follow`: the pair goes on with that one, if
+    it has no pair of its own; two pairs wait for a person. Across, nothing is deleted for it."""
     mapping_changed: NotYet = None
     """A changed mapping makes two sides differ that agreed before."""
 

@@ -22,6 +22,8 @@ def cautious(sync: Sync) -> Sync:
             gone_and_changed=_waiting(cases.gone_and_changed),
             out_of_scope_left=_waiting(cases.out_of_scope_left),
             out_of_scope_right=_waiting(cases.out_of_scope_right),
+            recreated="hold",
+            merged="hold",
         ),
     )
 

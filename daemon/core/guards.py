@@ -119,7 +119,9 @@ def _counted(sync: Sync, decision: Decision) -> Iterator[tuple[Kind, str]]:
 def _at_adoption(sync: Sync, decision: Decision) -> Iterator[tuple[Kind, str]]:
     """Everything waits as a whole, and what goes beyond its bounds apart from it."""
     crossing = crossings(sync.guards.values, decision)
-    yield from (("values", name) for name in crossing) if crossing else [("adopt", "")]
+    yield from (("values", name) for name in crossing)
+    if not crossing:
+        yield "adopt", ""
 
 
 def _may_wait(decision: Decision, kind: Kind) -> bool:

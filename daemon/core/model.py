@@ -113,6 +113,8 @@ class Look:
 
     presence: Presence
     item: Item | None = None
+    into: str = ""
+    """Of a record that is gone: the one that the system merged it into."""
 
 
 class Move(NamedTuple):
@@ -158,12 +160,14 @@ class Decision:
     """Above 0: it refers to records that the same run creates. It comes after those of a lower rank."""
     reopens: bool = False
     """The pair had ended, and its reason is gone."""
+    relinks: bool = False
+    """One of its records is gone, and another one goes on for it."""
     line: bytes = b""
     """Digest of exactly this: sides, records, operations, fields, values before and after."""
 
     @property
     def kind(self) -> str:
-        """The word that counts it: create, update, delete, deactivate, link, hold, retire, reopen or remember."""
+        """The word that counts it: create, update, delete, deactivate; else link, relink, hold, retire and so on."""
         ops = {change.op for change in self.changes}
         for op in ("delete", "deactivate", "create"):
             if op in ops:
@@ -176,6 +180,8 @@ class Decision:
             return "remember" if self.pair.state == "retired" else "retire"
         if self.reopens:
             return "reopen"
+        if self.relinks:
+            return "relink"
         return "link" if self.new and self.state == "active" else "remember"
 
     @property

@@ -180,6 +180,10 @@ class Cases:
     gone_and_changed: Case = "hold"
     out_of_scope_left: Case = "retire"
     out_of_scope_right: Case = "retire"
+    recreated: Literal["hold", "relink", "new"] = "hold"
+    """A record is gone, and a newcomer carries its match key."""
+    merged: Literal["follow", "hold"] = "follow"
+    """A record is gone, and its system tells into which one it was merged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def decide_again(context: Context, decision: Decision) -> Decision:
         again = decide_single(context.sync, decision.pair, side, item, line, wanted=True, new=decision.new)
         again = foretold(context, again)
     reopens = decision.reopens and again.state != "retired"
-    return replace(again, absorbs=decision.absorbs, rank=decision.rank, reopens=reopens)
+    return replace(again, absorbs=decision.absorbs, rank=decision.rank, reopens=reopens, relinks=decision.relinks)
 
 
 def _mapped(context: Context, side: Side, look: Look) -> Look:

@@ -71,6 +71,11 @@ class Lookers:
         """The record of that number."""
         return self._items[number]
 
+    def number(self, id: str) -> int | None:
+        """The number of the record with this id, if it still looks."""
+        found = self._ask("SELECT number FROM seat WHERE id = ?", _named(id)).fetchone() if len(self) else None
+        return found[0] if found and found[0] not in self._left else None
+
     def pair(self, number: int) -> Pair | None:
         """Its row; None for a newcomer."""
         return self._pairs.get(number)
@@ -132,7 +137,11 @@ class Lookers:
 
 
 def _id(item: Item) -> bytes:
-    return item.record.id.encode("utf-8", "surrogatepass")
+    return _named(item.record.id)
+
+
+def _named(id: str) -> bytes:
+    return id.encode("utf-8", "surrogatepass")
 
 
 def _marks(item: Item, number: int) -> list[tuple[bytes, int, int]]:

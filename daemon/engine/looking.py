@@ -67,12 +67,23 @@ def _looks_of(context: Context, sights: Mapping[Side, Sight], some: Mapping[int,
                 mine[side] = Look("here", view.item(sight.moved[key]))
             if key in sight.outside:
                 mine[side] = Look("outside", view.item(sight.outside[key]))
-            if key in sight.gone:
-                mine[side] = Look("gone")
+        for key, look in _buried(context, side, [key for key in found if key in sight.gone]).items():
+            found[key][side] = look
         absent = {key: id for touches in some.values() for key, where, gone, id in touches if gone and where == side}
         for key, look in _confirm(context, side, absent).items():
             found[key][side] = look
     return found
+
+
+def _buried(context: Context, side: Side, gone: Sequence[int]) -> dict[int, Look]:
+    """Records that the system itself calls gone. Where it can tell, it is asked whom they were merged into."""
+    buried = dict.fromkeys(gone, Look("gone"))
+    if gone and context.views[side].capabilities.merges:
+        ids = {key: half.id for key, pair in context.store.pairs.get(gone).items() if (half := pair.half(side))}
+        answers = context.get(side, list(ids.values()))
+        told = {key: _as_look(context, side, answers[id]) for key, id in ids.items()}
+        buried |= {key: look for key, look in told.items() if look.into}
+    return buried
 
 
 def _confirm(context: Context, side: Side, absent: Mapping[int, str]) -> dict[int, Look]:
@@ -87,7 +98,7 @@ def _as_look(context: Context, side: Side, answer: object, *, listed: bool = Tru
         case Record() as record:
             left_where = not listed and bool(view.end.where)  # it exists, and the system's own filter leaves it out
             return Look("outside" if left_where or not view.in_scope(record) else "here", view.item(record))
-        case Gone():
-            return Look("gone")
+        case Gone(into=into):
+            return Look("gone", into=into or "")
         case _:
             return UNKNOWN

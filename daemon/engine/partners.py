@@ -34,9 +34,12 @@ def join_singles(context: Context, alone: Mapping[int, Pair], known: Looks, look
                 lookers[side].join(pair, look.item)
 
 
-def loners(context: Context, lookers: _Sides, busy: Collection[int]) -> Iterator[Decision]:
-    """What becomes of all that look for a partner: newcomers, and those that were held or left alone before."""
-    taken = _taken(context, lookers, busy)
+def loners(context: Context, lookers: _Sides, busy: Collection[int], apart: Collection[int] = ()) -> Iterator[Decision]:
+    """What becomes of all that look for a partner: newcomers, and those that were held or left alone before.
+
+    Pairs that are set *apart* stand in nobody's way.
+    """
+    taken = _taken(context, lookers, busy, apart)
     for side in SIDES:
         _leave_out_given_up(lookers[side])
     found = _found(match(context.sync.match_on, lambda at: _seats(at, lookers, taken)), len(lookers["left"]))
@@ -44,12 +47,12 @@ def loners(context: Context, lookers: _Sides, busy: Collection[int]) -> Iterator
 
     def who(side: Side, number: int) -> tuple[Pair, Item]:
         item = lookers[side].item(number)
-        return lookers[side].pair(number) or _newcomer(keys[side][number], side, item), item
+        return lookers[side].pair(number) or newcomer(keys[side][number], side, item), item
 
     for side in SIDES:
         for number in lookers[side]:
             if rivals := found.rivals[side].get(number):
-                yield _held_loner(side, *who(side, number), "ambiguous", {"why": _SHARED.format(rivals)})
+                yield held_loner(side, *who(side, number), "ambiguous", {"why": _SHARED.format(rivals)})
             elif number not in found.matched[side]:
                 yield from _unmatched(context, side, *who(side, number))
             elif side == "left":
@@ -98,19 +101,22 @@ def _seats(alternative: int, lookers: _Sides, taken: Mapping[Side, Sequence[Half
     return heapq.merge(*(lookers[side].seats(alternative) for side in SIDES), in_the_way)
 
 
-def _newcomer(key: int, side: Side, item: Item) -> Pair:
+def newcomer(key: int, side: Side, item: Item) -> Pair:
+    """The row of a record that no pair knows."""
     half = Half(item.record.id, keys=item.keys)
     return Pair(key, left=half) if side == "left" else Pair(key, right=half)
 
 
-def _taken(context: Context, lookers: _Sides, busy: Collection[int]) -> Mapping[Side, Sequence[Half]]:
+def _taken(
+    context: Context, lookers: _Sides, busy: Collection[int], apart: Collection[int]
+) -> Mapping[Side, Sequence[Half]]:
     """Halves of pairs that hold a match key of somebody and stand in the way. Who has no partner looks, too."""
     found: dict[Side, list[Half]] = {"left": [], "right": []}
     if not context.store.pairs.count(context.row.id):
         return found
     holders = _holders(context, lookers)
     for side in SIDES:
-        pairs = context.store.pairs.get(holders[side] - {pair.key for pair in lookers[side].rows().values()})
+        pairs = context.store.pairs.get(holders[side] - {pair.key for pair in lookers[side].rows().values()} - {*apart})
         whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
         found[side] = [half for pair in whole.values() if (half := pair.half(side))]
         lonely = {key: pair for key, pair in pairs.items() if key not in whole and key not in busy}
@@ -156,8 +162,8 @@ def _matched(context: Context, lp: Pair, li: Item, rp: Pair, ri: Item, *, asked:
         return
     decision = _link(context, lp, li, rp, ri)
     if asked and decision.line not in context.approved:
-        yield replace(_held_loner("left", lp, li, "confirm", {"candidate": ri.record.id}), line=decision.line)
-        yield _held_loner("right", rp, ri, "confirm", {"candidate": li.record.id})
+        yield replace(held_loner("left", lp, li, "confirm", {"candidate": ri.record.id}), line=decision.line)
+        yield held_loner("right", rp, ri, "confirm", {"candidate": li.record.id})
     elif not still_refused(replace(decision, pair=lp), context.clock()):
         yield decision
 
@@ -170,7 +176,8 @@ def _link(context: Context, lp: Pair, li: Item, rp: Pair, ri: Item) -> Decision:
     return replace(decision, absorbs=rp.key if rp.since else 0)
 
 
-def _held_loner(side: Side, pair: Pair, item: Item, reason: Reason, detail: Mapping[str, str]) -> Decision:
+def held_loner(side: Side, pair: Pair, item: Item, reason: Reason, detail: Mapping[str, str]) -> Decision:
+    """A record without a partner that waits."""
     if "parted" in pair.detail:
         detail = {**detail, "parted": pair.detail["parted"]}
     return Decision(pair, *_alone(side, item), state="held", reason=reason, detail=detail, new=not pair.since)
@@ -196,7 +203,7 @@ def _unmatched(context: Context, side: Side, pair: Pair, item: Item) -> Iterator
     try:
         wanted = context.views[side].may_be_born(item.record) and not item.ended
     except ValueError as fault:
-        yield _held_loner(side, pair, item, "mapping", {"why": f"create.when: {fault}"})
+        yield held_loner(side, pair, item, "mapping", {"why": f"create.when: {fault}"})
         return
     decision = decide_single(context.sync, pair, side, item, context.notcher.line, wanted=wanted, new=not pair.since)
     if not still_refused(decision, context.clock()):

@@ -12,7 +12,7 @@ from daemon.engine.arrivals import with_arrivals
 from daemon.engine.context import Context
 from daemon.engine.decisions import Plan
 from daemon.engine.gather import Sight
-from daemon.engine.lookers import Lookers
+from daemon.engine.heirs import Heirs
 from daemon.engine.looking import UNKNOWN, Looks, fill, looks, unless_late
 from daemon.engine.overflow import Overflow
 from daemon.engine.partners import join_singles, loners
@@ -47,8 +47,10 @@ def _decisions(context: Context, sights: Mapping[Side, Sight], busy: Collection[
                 bereft.append(decision)  # until everybody is known who looks for a partner
             else:
                 yield decision
-    yield from (_unless_recreated(decision, lookers) for decision in bereft)
-    yield from loners(context, lookers, busy)
+    heirs = Heirs(context, lookers)
+    yield from (heirs.meet(decision) for decision in bereft)
+    yield from heirs.waiting
+    yield from loners(context, lookers, busy, heirs.apart)
 
 
 def _whole_pairs(context: Context, pairs: Mapping[int, Pair], known: Looks) -> Iterator[Decision]:
@@ -92,21 +94,6 @@ def _confirmed(pair: Pair, looks: Mapping[Side, Look]) -> Decision:
     return Decision(pair, left, right, state=pair.state, reason=pair.reason)
 
 
-def _unless_recreated(decision: Decision, lookers: Mapping[Side, Lookers]) -> Decision:
-    """A record that is gone while a newcomer carries its match key got another id, more likely than not."""
-    for side in SIDES:
-        half = decision.pair.half(side)
-        if decision.look(side).presence != "gone" or half is None or decision.pair.state == "retired":
-            continue
-        heirs = lookers[side].carriers(half.keys)
-        if heirs and decision.look(other(side)).presence == "here":
-            heir = lookers[side].item(heirs[0]).record.id
-            why = f"gone on {side}, and {heir} carries its match key; `held retry` makes {heir} its successor"
-            detail = {"why": why, "heir": {side: heir}}
-            return replace(decision, changes=(), state="held", reason="case", detail=detail, line=b"")
-    return decision
-
-
 def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[Decision]:
     """A pair that ended stays ended, unless its reason is gone: back in scope, or a vanished record returned."""
     looks: dict[Side, Look] = {"left": left, "right": right}
@@ -117,7 +104,7 @@ def _retired(context: Context, pair: Pair, left: Look, right: Look) -> Iterator[
         active = replace(pair, state="active", reason="")
         decision = decide_pair(context.sync, active, left, right, context.notcher.line)
         yield replace(decision, reopens=decision.state != "retired")
-    elif back and pair.reason == "gone":
+    elif back and pair.reason in ("gone", "merged"):
         detail = {"why": f"gone on {back[0]} once, and there again", "again": list(back)}
         yield Decision(pair, left, right, state="held", reason="case", detail=detail)
     else:

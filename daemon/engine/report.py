@@ -93,6 +93,8 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
         told["urgent"] = True
     if decision.reopens:
         told["reopens"] = True
+    if decision.relinks:
+        told["relinks"] = True
     if guard:
         told["guard"] = guard
     if bounds := crossings(sync.guards.values, decision):

@@ -286,7 +286,7 @@ def _report(
 ) -> Report:
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
-    telling = (d for d in plan if d.changes or d.kind in ("link", "hold", "retire", "reopen"))
+    telling = (d for d in plan if d.changes or d.kind in ("link", "relink", "hold", "retire", "reopen"))
     told = islice(telling, PLANNED if context.request.kind == "plan" else TOLD)
     lines = tuple(line(context.sync, d, guard=verdict.stops(d)) for d in told)
     if context.request.kind == "plan" and next(telling, None):

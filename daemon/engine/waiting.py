@@ -33,7 +33,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "reference": "give the record that it refers to a partner, or run the sync that does; it heals by itself",
     "stale": "nothing to do: the next run reads both records again",
     "unreachable": "the next run reads it again; look at the system's rights if that goes on",
-    "merged": "the system joined two records that both have a partner: decide which stays, then:"
+    "merged": "the system joined two records: join or delete across by hand what is too many, or:"
     " tallystick held drop {sync} {key}",
 }
 """What a person can do, by the reason why a pair waits."""
@@ -202,7 +202,9 @@ def _given_up(context: Context, pair: Pair, decision: Decision) -> tuple[list[Pa
         raise TallystickError("a record of the pair cannot be read now; try again")
     if "again" in pair.detail or any(look.presence != "here" for look in looks.values()):
         gone = "again" in pair.detail or "gone" in {look.presence for look in looks.values()}
-        return [_ended(context, pair, looks, "gone" if gone else "scope")], "the pair ends; what is there stays", {}
+        merged = pair.reason == "merged" and gone
+        reason: Reason = "merged" if merged else "gone" if gone else "scope"
+        return [_ended(context, pair, looks, reason)], "the pair ends; what is there stays", {}
     names = _fields_in_question(pair, decision)
     if not names:
         raise NoSuch("nothing of it waits for a person; the next run settles it")

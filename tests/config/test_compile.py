@@ -121,7 +121,6 @@ def test_what_comes_later_is_refused_and_never_ignored(tmp_path: Path, line: str
     [
         "collections: {}",
         "notify: {}",
-        "cases: {merged: follow}",
     ],
 )
 def test_parts_of_a_sync_that_come_later_are_refused_too(tmp_path: Path, line: str) -> None:

@@ -18,12 +18,13 @@ SIGNS: Final[Mapping[str, str]] = {
     "deactivate": "-",
     "hold": "!",
     "link": "=",
+    "relink": "=",
     "retire": "=",
     "reopen": "=",
     "remember": "=",
 }
 _STYLES: Final[Mapping[str, Style]] = {"+": "good", "~": "change", "-": "bad", "!": "bad", "=": "quiet"}
-_COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "retire", "reopen")
+_COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "relink", "retire", "reopen")
 _HAPPENED: Final = ("written", "refused", "unknown", "unchanged")
 
 
@@ -114,6 +115,7 @@ def _why_held(line: Mapping[str, Any]) -> str:
     words += [_detail(rest)] if rest else []
     words += [f"held by guard {line['guard']}"] if line.get("guard") else []
     words += ["urgent"] if line.get("urgent") else []
+    words += ["goes on under another id"] if line.get("relinks") else []
     words += ["pair opens again"] if line.get("reopens") else []
     words += ["pair ends"] if line.get("kind") == "retire" else []
     return f"   {', '.join(words)}" if words else ""

@@ -13,7 +13,7 @@ _CODES: Final[Mapping[str, int]] = {
     "done": DONE, "planned": DONE, "held": PARTIAL, "failed": FAILED, "postponed": LATER, "stopped": LATER,
 }  # fmt: skip
 KINDS: Final = ("adopt", "tenant", "restored", "creates", "updates", "deletes", "blanked", "values", "shrink")
-_CHANGING: Final = ("create", "update", "delete", "deactivate", "link", "retire", "reopen")
+_CHANGING: Final = ("create", "update", "delete", "deactivate", "link", "relink", "retire", "reopen")
 
 
 @click.command(cls=Verb)

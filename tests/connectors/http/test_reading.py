@@ -217,6 +217,50 @@ def test_another_record_than_the_one_asked_for_is_not_believed() -> None:
     assert isinstance(answer, Failed)
 
 
+@pytest.mark.parametrize(
+    ("getting", "status", "body", "answer"),
+    [
+        ({"into": "merged_into"}, 404, {"merged_into": "p9"}, Gone("p1", "p9")),
+        ({"into": "merged_into"}, 404, {"merged_into": 9}, Gone("p1", "9")),
+        ({"into": "merged_into"}, 410, {}, Gone("p1")),
+        ({"into": "merged_into"}, 404, {"merged_into": "p1"}, Gone("p1")),
+        ({"into": "merged_into"}, 404, {"merged_into": True}, Gone("p1")),
+        (
+            {"into": "master", "gone_when": "deleted"},
+            200,
+            {"id": "p1", "deleted": True, "master": "p9"},
+            Gone("p1", "p9"),
+        ),
+        ({"into": "master", "gone_when": "off"}, 200, {"id": "p1", "off": True, "master": None}, Gone("p1")),
+        ({"into": "id"}, 200, {"id": "p9"}, Gone("p1", "p9")),
+        ({}, 404, {"merged_into": "p9"}, Gone("p1")),
+    ],
+)
+def test_a_system_tells_into_which_record_one_was_merged(
+    getting: dict[str, Any], status: int, body: Any, answer: Gone
+) -> None:
+    entity = person(read__get={"get": "/people/{id}"} | getting)
+    driver = mocked(lambda _: httpx.Response(status, json=body), entity)
+
+    assert list(driver.get("person", ["p1"])) == [answer]
+    assert driver.describe("person").merges is ("into" in getting)
+
+
+def test_a_record_that_stands_where_it_stood_was_not_merged() -> None:
+    entity = person(read__get={"get": "/people/{id}", "into": "id"})
+    driver = mocked(lambda _: httpx.Response(200, json={"id": "p1", "rev": 1}), entity)
+
+    assert isinstance(next(iter(driver.get("person", ["p1"]))), Record)
+
+
+def test_a_merge_that_is_told_in_text_or_of_several_is_no_use() -> None:
+    told = mocked(lambda _: httpx.Response(404, text="gone"), person(read__get={"get": "/people/{id}", "into": "into"}))
+
+    assert list(told.get("person", ["p1"])) == [Gone("p1")]
+    with pytest.raises(ValueError, match="leave out batch"):
+        mocked(lambda _: httpx.Response(200), person(read__get={"get": "/people", "into": "id", "batch": 2}))
+
+
 def test_several_records_come_in_one_request_where_the_system_can() -> None:
     urls: list[str] = []
 
