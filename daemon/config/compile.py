@@ -1,7 +1,7 @@
 """This is where a sync as a person wrote it becomes the agreement that the engine keeps: core.rules.Sync."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -80,7 +80,7 @@ class _Compiler:
             calendar=any(asked.calendar for asked in questions),
             zone=config.timezone or "UTC",
             zones=frozenset[str]().union(*(asked.zones for asked in questions)),
-            rev=_digest({name: _without_opinions(line) for name, line in lines.items()}),
+            rev=";".join(part for name, line in sorted(lines.items()) for part in _meanings(name, line)),
             outlook=_digest(self.outlook()),
             fingerprint=_fingerprint(config),
         )
@@ -210,6 +210,7 @@ class _Compiler:
             out_of_scope_right=asked.out_of_scope_right,
             recreated=asked.recreated,
             merged=asked.merged,
+            mapping_changed=asked.mapping_changed,
         )
 
     def guards(self) -> Guards:
@@ -333,6 +334,14 @@ def _fingerprint(config: SyncConfig) -> str:
     parts = {"match_on": _digest(config.match_on), "direction": _digest(config.direction)}
     parts |= {name: _digest(end.model_dump(exclude={"canary"}, exclude_defaults=True)) for name, end in ends.items()}
     return ";".join(f"{name}={digest[:16]}" for name, digest in parts.items())
+
+
+def _meanings(name: str, line: FieldConfig) -> Iterator[str]:
+    """Digests of where a field lies on each side, and of what else makes its meaning."""
+    dumped = _without_opinions(line)
+    parts = {f"{name}.{side}": dumped.get(side) for side in ("left", "right")}
+    parts[name] = {key: value for key, value in dumped.items() if key not in ("left", "right")}
+    return (f"{part}={_digest(meaning)[:16]}" for part, meaning in parts.items())
 
 
 def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.definition import Facts
-from daemon.config.models import NotYet, Share, contradiction
+from daemon.config.models import Share, contradiction
 from daemon.core.rules import Limit
 
 NewCase: TypeAlias = Literal["create", "hold", "ignore"]
@@ -56,8 +56,10 @@ class CasesConfig(Facts):
     merged: Literal["follow", "hold"] = "follow"
     """A record is gone, and its system tells into which one it was merged. `follow`: the pair goes on with that one, if
     it has no pair of its own; two pairs wait for a person. Across, nothing is deleted for it."""
-    mapping_changed: NotYet = None
-    """A changed mapping makes two sides differ that agreed before."""
+    mapping_changed: Literal["hold", "left", "right"] = "hold"
+    """After a change of a field's mapping both sides mean different things, though nobody edited them. `left`, `right`:
+    whose value is taken, in a plan that waits for approval. Default: hold, as a conflict of each record; an `owner` is
+    asked before."""
 
 
 class LimitConfig(Facts):

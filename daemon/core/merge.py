@@ -10,7 +10,7 @@ At first contact nothing was agreed: `owner`, then `first`, then an empty side i
 `fill` knows only one movement: into emptiness.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -30,6 +30,10 @@ WHOLE = "hold: record"
 """Stands in the reason of a field that could flow and waits with its record."""
 
 
+REMAPPED = "the mapping changed, cases.mapping_changed"
+"""Stands in the reason of what is decided or held because of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Motion:
     """How one field (or one group) stands between its two sides."""
@@ -43,6 +47,8 @@ class Motion:
     right_empty: bool = False
     left_absent: bool = False
     right_absent: bool = False
+    remapped: Literal["", "hold", "left", "right"] = ""
+    """The mapping changed since both sides agreed, and what the sync's case then says."""
     waiting: bool = False
     """A side still shows the old value of something that we wrote: too early to tell an edit from a lag."""
 
@@ -72,8 +78,12 @@ def merge(
     halves: Mapping[Side, Half | None],
     items: Mapping[Side, Item],
     rulings: Mapping[str, Ruling] | None = None,
+    remapped: Collection[str] = (),
 ) -> Merged:
-    """Decide every field of one pair that is present on both sides."""
+    """Decide every field of one pair that is present on both sides.
+
+    *remapped* are parts of its mapping that changed since: a field, or where it lies on a side (`name.left`).
+    """
     moves: dict[Side, list[Move]] = {"left": [], "right": []}
     held: dict[str, str] = {}
     settled: set[str] = set()
@@ -83,7 +93,8 @@ def merge(
             continue
         if not all(_visible(rule, halves, items) for rule in rules):
             continue  # absent: the record does not say, and nothing was ever agreed
-        outcome, why = _outcome(rules, halves, items, _ruling(rules, items, rulings or {}))
+        motion = _motion(rules, halves, items, remapped, sync.cases.mapping_changed)
+        outcome, why = _outcome(rules, halves, items, motion, _ruling(rules, items, rulings or {}))
         if outcome == "hold":
             held |= {rule.name: why for rule in rules}
             continue
@@ -105,12 +116,14 @@ def decide(rule: Rule, motion: Motion) -> tuple[Finding, str]:
         return ("nothing", "") if idle else ("remember", "both sides say the same")
     if motion.waiting:
         return "hold", "what was written does not show yet"
-    if not motion.known and motion.left_empty and motion.right_empty:
+    if motion.left_empty and motion.right_empty and (motion.remapped or not motion.known):
         return "remember", "both sides are empty, each in its own way"
     if rule.once and motion.known:
         return "remember", "once: written at birth only"
     if rule.fill:
         return ("nothing", "") if idle else _filled(rule, motion)
+    if idle and motion.remapped:
+        return _remapped(rule, motion.remapped)
     if rule.owner:
         return ("nothing", "") if idle else (rule.owner, _owned(rule.owner, motion))
     if not motion.known:
@@ -132,6 +145,11 @@ def moved(half: Half | None, name: str, item: Item) -> bool:
         return False
     now = item.digests[name]
     return now != half.agreed.get(name) and now != half.sent.get(name)
+
+
+def _remapped(rule: Rule, case: Literal["hold", "left", "right"]) -> tuple[Finding, str]:
+    """Both sides mean different things since the mapping changed. It is no edit, so that none of them is newer."""
+    return (rule.owner, f"the mapping changed, owner: {rule.owner}") if rule.owner else (case, f"{REMAPPED}: {case}")
 
 
 def _filled(rule: Rule, motion: Motion) -> tuple[Finding, str]:
@@ -174,11 +192,25 @@ def _together(sync: Sync) -> list[tuple[Rule, ...]]:
     return [tuple(bundle) for bundle in bundles.values()]
 
 
-def _motion(rules: Sequence[Rule], halves: Mapping[Side, Half | None], items: Mapping[Side, Item]) -> Motion:
+def _motion(
+    rules: Sequence[Rule],
+    halves: Mapping[Side, Half | None],
+    items: Mapping[Side, Item],
+    remapped: Collection[str],
+    case: Literal["hold", "left", "right"],
+) -> Motion:
     left, right = items["left"], items["right"]
+    ways = [part for rule in rules for part in (rule.name, f"{rule.name}.left", f"{rule.name}.right")]
+
+    def edited(side: Side) -> bool:
+        """Whether one of them moved there. What now lies elsewhere shows another value without an edit."""
+        names = [rule.name for rule in rules if f"{rule.name}.{side}" not in remapped]
+        return any(moved(halves[side], name, items[side]) for name in names)
+
     return Motion(
-        left_moved=any(moved(halves["left"], rule.name, left) for rule in rules),
-        right_moved=any(moved(halves["right"], rule.name, right) for rule in rules),
+        left_moved=edited("left"),
+        right_moved=edited("right"),
+        remapped=case if any(part in remapped for part in ways) else "",
         equal=all(rule.same(left.values[rule.name], right.values[rule.name]) for rule in rules),
         known=all(_known(half, rule.name) for rule in rules for half in halves.values()),
         left_empty=all(empty(left.values[rule.name]) for rule in rules),
@@ -190,9 +222,13 @@ def _motion(rules: Sequence[Rule], halves: Mapping[Side, Half | None], items: Ma
 
 
 def _outcome(
-    rules: Sequence[Rule], halves: Mapping[Side, Half | None], items: Mapping[Side, Item], ruling: Ruling | None
+    rules: Sequence[Rule],
+    halves: Mapping[Side, Half | None],
+    items: Mapping[Side, Item],
+    motion: Motion,
+    ruling: Ruling | None,
 ) -> tuple[Outcome, str]:
-    finding, why = decide(rules[0], _motion(rules, halves, items))
+    finding, why = decide(rules[0], motion)
     outcome: Outcome
     match finding:
         case "newest" | "min" | "max":

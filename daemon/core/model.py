@@ -75,6 +75,8 @@ class Pair:
     """Digest of the change that was refused, so that it is not sent again unchanged."""
     awaits: tuple[Target, ...] = ()
     """What its fields refer to and what had no partner yet. The pair is looked at again once it has."""
+    rev: bytes = b""
+    """Sync.mark of the mapping with which it was last settled."""
 
     def half(self, side: Side) -> Half | None:
         """What is remembered of *side*."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.base import Op
 from connectors.paths import ABSENT
-from daemon.core.merge import WHOLE, Merged, Ruling, merge, moved
+from daemon.core.merge import REMAPPED, WHOLE, Merged, Ruling, merge, moved
 from daemon.core.model import UNANSWERED, Change, Decision, Item, Look, Move, Pair, Reason
 from daemon.core.rules import SIDES, Case, Side, Sync, other
 from daemon.core.types import empty
@@ -28,8 +28,9 @@ def decide_pair(
             assert left.item
             assert right.item
             halves = {side: pair.half(side) for side in SIDES}
-            merged = merge(sync, halves, {"left": left.item, "right": right.item}, rulings)
-            return _signed(_merged(base, merged), line)
+            remapped = _remapped(sync, pair)
+            merged = merge(sync, halves, {"left": left.item, "right": right.item}, rulings, remapped)
+            return _signed(_merged(base, merged, remapped), line)
         case "gone", "gone":
             return replace(base, state="retired", reason="gone")
         case "outside", _:
@@ -85,17 +86,23 @@ def _ended(sync: Sync, base: Decision) -> Decision | None:
     return _by_case(sync, base, side, "ended", sync.ending.do if partner.presence == "here" else "retire")
 
 
-def _merged(base: Decision, merged: Merged) -> Decision:
+def _remapped(sync: Sync, pair: Pair) -> frozenset[str]:
+    """The parts of the mapping that changed since *pair* was settled, or since what it holds was agreed."""
+    return (sync.remapped if pair.rev != sync.mark else frozenset()) | set(pair.detail.get("remapped", ()))
+
+
+def _merged(base: Decision, merged: Merged, remapped: frozenset[str]) -> Decision:
     moves: dict[Side, tuple[Move, ...]] = {"left": merged.to_left, "right": merged.to_right}
     changes = tuple(Change(side, "update", moves[side]) for side in ("right", "left") if moves[side])
     if merged.held:
         causes = [why for why in merged.held.values() if WHOLE not in why]
-        clashes = [why for why in causes if "changed on both" in why or "first contact" in why]
+        clashes = [why for why in causes if "changed on both" in why or "first contact" in why or REMAPPED in why]
         waits: Reason = "reference" if not clashes and _refers_in_vain(base) else "mapping"
         reason: Reason = "conflict" if len(clashes) == len(causes) else waits
-        return replace(
-            base, changes=changes, held=merged.held, state="held", reason=reason, detail={"fields": dict(merged.held)}
-        )
+        detail: dict[str, Any] = {"fields": dict(merged.held)}
+        if stays := sorted(part for part in remapped if part.partition(".")[0] in merged.held):
+            detail["remapped"] = stays  # or the next run would take the new place's value for an edit
+        return replace(base, changes=changes, held=merged.held, state="held", reason=reason, detail=detail)
     return replace(base, changes=changes)
 
 

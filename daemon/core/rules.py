@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from connectors.base import Fields
@@ -184,6 +185,8 @@ class Cases:
     """A record is gone, and a newcomer carries its match key."""
     merged: Literal["follow", "hold"] = "follow"
     """A record is gone, and its system tells into which one it was merged."""
+    mapping_changed: Literal["hold", "left", "right"] = "hold"
+    """Both sides mean different things since a mapping changed, and nobody edited them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +238,16 @@ class Sync:
     zones: frozenset[str] = frozenset()
     """Zones whose midnight matters to a scope, create.when, end or urgent, beside that."""
     rev: str = ""
-    """Digest of everything that maps: paths, types, values. Another one compares everything and asks for approval."""
+    """Digests of everything that maps: paths, types, values; `name.left=...`, `name.right=...` and `name=...` for each
+    field. Another one compares everything and asks for approval."""
+    remapped: frozenset[str] = frozenset()
+    """The parts of `rev` that changed since some pairs were last settled. A pair knows whether it is one of those."""
     outlook: str = ""
     """Digest of what else decides about unchanged records: tables, cases, create.when. Another one compares all."""
     fingerprint: str = ""
     """Digest of match keys, direction and scope. Another one holds the next plan."""
+    mark: bytes = field(init=False, default=b"")
+    """Four bytes that stand for `rev`, by which a pair tells with which mapping it was settled."""
     _by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     _writable: Mapping[Side, tuple[Rule, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -249,6 +257,7 @@ class Sync:
         object.__setattr__(self, "_by_name", {rule.name: rule for rule in (*self.rules, *born)})
         writable = {side: tuple(r for r in self.rules if (lens := r.lens(side)) and lens.path) for side in SIDES}
         object.__setattr__(self, "_writable", writable)
+        object.__setattr__(self, "mark", blake2b(self.rev.encode(), digest_size=4).digest())
 
     def end(self, side: Side) -> End:
         """The entity on *side*."""

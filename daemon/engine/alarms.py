@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from connectors.base import Failed, Record, Temporary
 from connectors.paths import parse, read
 from daemon.core.guards import Trip
+from daemon.core.revisions import changed_parts, told_mapping
 from daemon.core.rules import SIDES, Canary, Side, Sync
 from daemon.engine.context import Context
 from daemon.engine.cursors import went_back
@@ -138,14 +139,9 @@ def unfamiliar(row: SyncRow, sync: Sync) -> str:
     """Why the next plan waits for a person as a whole; empty where it does not."""
     if not row.adopted:
         return "after a restore nothing is taken for granted" if row.restored else "the first plan of this sync"
-    changed = [*_changed_parts(row.fingerprint, sync.fingerprint), *(["the mapping"] if row.rev != sync.rev else [])]
+    mapping = [told_mapping(row.rev, sync.rev)] if row.rev != sync.rev else []
+    changed = [*changed_parts(row.fingerprint, sync.fingerprint), *mapping]
     return f"changed: {', '.join(changed)}" if changed else ""
-
-
-def _changed_parts(before: str, after: str) -> list[str]:
-    """What differs between two fingerprints, by the names that config.compile gave their parts."""
-    known = before.split(";")
-    return [part.partition("=")[0] for part in after.split(";") if part not in known]
 
 
 def remedy(sync: str, trip: Trip) -> str:

@@ -12,6 +12,7 @@ from daemon.core.caution import cautious
 from daemon.core.digests import Notcher
 from daemon.core.limits import Announced, in_force
 from daemon.core.merge import Ruling
+from daemon.core.revisions import remapped
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.references import References
 from daemon.engine.report import Request
@@ -83,7 +84,7 @@ def start(
     sync = cautious(sync) if row.restored else sync
     at = datetime.fromtimestamp(clock(), ZoneInfo(sync.zone))
     guards, announced = in_force(sync.guards, at)
-    sync = replace(sync, guards=guards)
+    sync = replace(sync, guards=guards, remapped=row.remapped | remapped(row.rev, sync.rev))
     salt = _salt(sync, at)
     notcher = Notcher(store.vault.notch_key, sync.name, salt=salt)
     references = References(sync, store, drivers)

@@ -67,6 +67,7 @@ def approve(
     if "adopt" in numbers and whole <= lines.keys():
         # from now on only what was not seen here faces the guards, whatever interrupts the run
         row = replace(context.row, adopted=True, fingerprint=sync.fingerprint, rev=sync.rev, salt="")
+        row = replace(row, remapped=context.sync.remapped)
         store.save_sync(row)
     return {"sync": sync.name, "approved": numbers, "expires": until, "problems": list(context.problems)}
 

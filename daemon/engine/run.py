@@ -232,13 +232,15 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
     if any(trip.kind == "adopt" for trip in verdict.trips):
         return  # nothing was adopted: next time everything is looked at again
     row = replace(row, adopted=True, fingerprint=context.sync.fingerprint, rev=context.sync.rev)
+    row = replace(row, remapped=context.sync.remapped)
     if not (progress.halt or verdict.trips or context.deferred or context.request.only):
         cursors = {side: _cursor(context, side, sight) for side, sight in sights.items()}
         counts = {side: sight.count if sight.complete else row.counts.get(side) for side, sight in sights.items()}
         full = all(sight.full for sight in sights.values())
         restored = row.restored and bool(context.store.pairs.count(row.id).get("held"))
         row = replace(row, cursors=cursors, counts=counts, restored=restored)
-        row = replace(row, last_full=context.clock(), salt=context.salt) if full else row
+        settled = replace(row, last_full=context.clock(), salt=context.salt, remapped=frozenset())
+        row = settled if full else row
     elif needs_full(context) and not context.request.only:
         row = replace(row, salt=UNFINISHED)
     context.store.save_sync(row)

@@ -34,6 +34,7 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
         attempts=0,
         line=b"",
         awaits=awaited(decision),
+        rev=pair.rev if _agrees_as_before(decision) else views["left"].sync.mark,
     )
 
 
@@ -99,11 +100,16 @@ def _gathered(decision: Decision, old: Half | None, item: Item | None, view: Vie
         if name not in decision.held and _told(item, name):
             agreed[name] = digest
             sent.pop(name, None)
-    if decision.state == "retired" or (decision.state == "held" and not decision.held):
+    if _agrees_as_before(decision):
         agreed, sent = (dict(old.agreed), dict(old.sent)) if old else ({}, {})
     half = view.half(item, agreed, sent)
     # the version of the last look that settled everything: a later one tells that a clash is about a later edit
     return replace(half, version=old.version if old else None) if decision.held else half
+
+
+def _agrees_as_before(decision: Decision) -> bool:
+    """Whether nothing was decided about the fields, so that what was agreed stays what it was."""
+    return decision.state == "retired" or (decision.state == "held" and not decision.held)
 
 
 def _created(decision: Decision, change: Change, done: Done, view: View) -> Half:

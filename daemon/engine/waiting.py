@@ -210,7 +210,7 @@ def _given_up(context: Context, pair: Pair, decision: Decision) -> tuple[list[Pa
         raise NoSuch("nothing of it waits for a person; the next run settles it")
     items = {side: item for side in SIDES if (item := looks[side].item)}
     waits = decision.changes or any(WHOLE in why for why in decision.held.values())
-    after = _quiet(pair, context.clock())
+    after = replace(_quiet(pair, context.clock()), rev=context.sync.mark)
     if waits:  # other edits of it go on, and held pairs are read again wherever the cursors stand
         after = replace(after, state="held", reason="stale", detail={"why": "the next run writes its other fields"})
     halves = {side: _accepted(context, pair, side, items[side], names, seen=not waits) for side in SIDES}

@@ -12,10 +12,10 @@ from daemon.core.rules import Side
 COLUMNS = (
     "key, sync, state, reason, detail, born, since, next_try, attempts, line, awaits, layout, "
     "left_id, left_version, left_seen, left_agreed, left_sent, left_keys, "
-    "right_id, right_version, right_seen, right_agreed, right_sent, right_keys"
+    "right_id, right_version, right_seen, right_agreed, right_sent, right_keys, rev"
 )
 UPSERT = (
-    f"INSERT INTO pair ({COLUMNS}) VALUES ({', '.join('?' * 24)}) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608
+    f"INSERT INTO pair ({COLUMNS}) VALUES ({', '.join('?' * 25)}) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
 )
 """Never OR REPLACE: that would delete another pair which claims the same record, and say nothing."""
@@ -31,6 +31,7 @@ def to_row(pair: Pair, sync: int, layout: int, names: Sequence[str], detail: byt
     return (
         pair.key, sync, pair.state, pair.reason, detail, pair.born, pair.since, pair.next_try, pair.attempts,
         pair.line or None, _targets(pair.awaits), layout, *_half_row(pair.left, names), *_half_row(pair.right, names),
+        pair.rev or None,
     )  # fmt: skip
 
 
@@ -39,7 +40,8 @@ def to_pair(row: Row, names: Sequence[str], detail: Mapping[str, Any]) -> Pair:
     key, _, state, reason, _, born, since, next_try, attempts, line, awaits, _ = row[:12]
     left, right = _half(row[12:18], names), _half(row[18:24], names)
     waits = tuple(Target(*target) for target in msgspec.json.decode(awaits)) if awaits else ()
-    return Pair(key, left, right, state, reason, detail, born, since, next_try, attempts, line or b"", waits)
+    told = (state, reason, detail, born, since, next_try, attempts, line or b"", waits, row[24] or b"")
+    return Pair(key, left, right, *told)
 
 
 def half_keys(row: Row, side: Side) -> list[bytes]:

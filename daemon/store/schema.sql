@@ -14,6 +14,7 @@ CREATE TABLE sync (
     salt TEXT NOT NULL DEFAULT '',          -- day and tables that `seen` was taken with
     left_tenant TEXT, right_tenant TEXT,    -- whose system answered, and which life of its data: NULL where it
     left_epoch TEXT, right_epoch TEXT,      -- does not say
+    remapped TEXT NOT NULL DEFAULT '',      -- what changed in the mapping since some pairs were last settled
     restored INTEGER NOT NULL DEFAULT 0     -- what is agreed may be older than what was done since: see core/caution.py
 );
 
@@ -35,7 +36,8 @@ CREATE TABLE pair (
     awaits TEXT,                            -- [[sync, side, id], ...]: whom its references name and who has no partner
     layout INTEGER NOT NULL REFERENCES layout (id),
     left_id TEXT, left_version TEXT, left_seen BLOB, left_agreed BLOB, left_sent BLOB, left_keys BLOB,
-    right_id TEXT, right_version TEXT, right_seen BLOB, right_agreed BLOB, right_sent BLOB, right_keys BLOB
+    right_id TEXT, right_version TEXT, right_seen BLOB, right_agreed BLOB, right_sent BLOB, right_keys BLOB,
+    rev BLOB                                -- stands for the mapping with which it was last settled
 );
 -- Retired pairs keep claiming their ids: at most one pair per record and sync, ever.
 CREATE UNIQUE INDEX pair_left ON pair (sync, left_id) WHERE left_id IS NOT NULL;

@@ -37,6 +37,8 @@ class SyncRow:
     epochs: Mapping[Side, str | None] = field(default_factory=dict)
     restored: bool = False
     """What counts as agreed may be older than what was done since."""
+    remapped: frozenset[str] = frozenset()
+    """Parts of the mapping that changed since some pairs were last settled."""
 
 
 class Store:
@@ -74,16 +76,15 @@ class Store:
             db.execute("INSERT INTO sync (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
         (row,) = self._db.rows(
             "SELECT id, rev, fingerprint, adopted, left_cursor, right_cursor, left_count, right_count, last_full, salt,"
-            " left_tenant, right_tenant, left_epoch, right_epoch, restored FROM sync WHERE name = ?",
+            " left_tenant, right_tenant, left_epoch, right_epoch, restored, remapped FROM sync WHERE name = ?",
             name,
         )
         cursors: dict[Side, str | None] = {"left": row[4], "right": row[5]}
         counts: dict[Side, int | None] = {"left": row[6], "right": row[7]}
         tenants: dict[Side, str | None] = {"left": row[10], "right": row[11]}
         epochs: dict[Side, str | None] = {"left": row[12], "right": row[13]}
-        return SyncRow(
-            row[0], name, row[1], row[2], bool(row[3]), cursors, counts, row[8], row[9], tenants, epochs, bool(row[14])
-        )
+        more = (row[8], row[9], tenants, epochs, bool(row[14]), frozenset(row[15].split()))
+        return SyncRow(row[0], name, row[1], row[2], bool(row[3]), cursors, counts, *more)
 
     def save_sync(self, row: SyncRow) -> None:
         """Remember *row*: cursors, counts and the mapping's revision, at the end of a run."""
@@ -91,12 +92,12 @@ class Store:
             db.execute(
                 "UPDATE sync SET rev=?, fingerprint=?, adopted=?, left_cursor=?, right_cursor=?, left_count=?,"
                 " right_count=?, last_full=?, salt=?, left_tenant=?, right_tenant=?, left_epoch=?, right_epoch=?,"
-                " restored=? WHERE id=?",
+                " restored=?, remapped=? WHERE id=?",
                 (
                     row.rev, row.fingerprint, row.adopted, row.cursors.get("left"), row.cursors.get("right"),
                     row.counts.get("left"), row.counts.get("right"), row.last_full, row.salt,
                     row.tenants.get("left"), row.tenants.get("right"), row.epochs.get("left"), row.epochs.get("right"),
-                    row.restored, row.id,
+                    row.restored, " ".join(sorted(row.remapped)), row.id,
                 ),
             )  # fmt: skip
 

@@ -76,7 +76,7 @@ def _past(entry: Mapping[str, Any]) -> str:
 
 def _detail(detail: Mapping[str, Any]) -> str:
     """The facts behind a reason; what waits field by field stays in words."""
-    plain = dict(detail)
+    plain = {name: value for name, value in detail.items() if name != "remapped"}
     fields = plain.pop("fields", None) or {}
     told = [f"{name}: {why}" for name, why in fields.items()] if isinstance(fields, Mapping) else list(map(str, fields))
     for name, value in plain.items():

@@ -111,7 +111,7 @@ def _names(line: Mapping[str, Any], kind: str) -> str:
 
 def _why_held(line: Mapping[str, Any]) -> str:
     words = [str(line["reason"])] if line.get("reason") else []
-    rest = {name: value for name, value in (line.get("detail") or {}).items() if name != "fields"}
+    rest = {name: value for name, value in (line.get("detail") or {}).items() if name not in ("fields", "remapped")}
     words += [_detail(rest)] if rest else []
     words += [f"held by guard {line['guard']}"] if line.get("guard") else []
     words += ["urgent"] if line.get("urgent") else []
