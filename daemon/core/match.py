@@ -8,7 +8,10 @@ from itertools import groupby
 from typing import Literal, NamedTuple, TypeAlias
 
 from daemon.core.bits import Bits
-from daemon.core.rules import SIDES, Match, Side, other
+from daemon.core.rules import SIDES, Match, Side
+
+FEW = 5
+"""So many of those who share a match key are named: a mistake such as `unknown@corp.example` has thousands."""
 
 
 class Seat(NamedTuple):
@@ -37,6 +40,9 @@ class Ambiguous(NamedTuple):
     number: int
     rivals: int
     """How many compete with it."""
+    left: tuple[int, ...] = ()
+    right: tuple[int, ...] = ()
+    """The first few that share the match key, on either side, the record itself included."""
 
 
 Finding: TypeAlias = Found | Ambiguous
@@ -68,7 +74,8 @@ def _decide(
     if len(lefts) == len(rights) == 1 and not lefts[0].taken and not rights[0].taken:
         yield Found(lefts[0].number, rights[0].number, alternative.confirm)
         return
+    first = {side: tuple(seat.number for seat in sharing[side][: FEW + 1]) for side in SIDES}
     for side in SIDES:
         # twins of one side without anybody across wait, too: a partner for each would make two of one
-        rivals = len(sharing[other(side)]) or len(sharing[side]) - 1
-        yield from (Ambiguous(side, seat.number, rivals) for seat in sharing[side] if not seat.taken)
+        rivals = len(lefts) + len(rights) - 1
+        yield from (Ambiguous(side, seat.number, rivals, **first) for seat in sharing[side] if not seat.taken)

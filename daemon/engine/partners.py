@@ -7,10 +7,10 @@ import heapq
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from daemon.core.bits import Bits
-from daemon.core.match import Ambiguous, Finding, Found, Seat, match
+from daemon.core.match import FEW, Ambiguous, Finding, Found, Seat, match
 from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
 from daemon.core.plan import decide_pair, decide_single
 from daemon.core.rules import SIDES, Side
@@ -51,8 +51,8 @@ def loners(context: Context, lookers: _Sides, busy: Collection[int], apart: Coll
 
     for side in SIDES:
         for number in lookers[side]:
-            if rivals := found.rivals[side].get(number):
-                yield held_loner(side, *who(side, number), "ambiguous", {"why": _SHARED.format(rivals)})
+            if torn := found.torn[side].get(number):
+                yield held_loner(side, *who(side, number), "ambiguous", _torn(torn, lookers, taken))
             elif number not in found.matched[side]:
                 yield from _unmatched(context, side, *who(side, number))
             elif side == "left":
@@ -60,7 +60,19 @@ def loners(context: Context, lookers: _Sides, busy: Collection[int], apart: Coll
                 yield from _matched(context, *who("left", number), *partner, asked=asked)
 
 
-_SHARED = "its match key belongs to {} more; make the keys differ, or remove the double"
+def _torn(torn: Ambiguous, lookers: _Sides, taken: Mapping[Side, Sequence[Half]]) -> Mapping[str, Any]:
+    """Why a record that shares its match key waits, and the first few with whom it shares it."""
+
+    def named(side: Side, number: int) -> str:
+        beyond = number - len(lookers[side])
+        return taken[side][beyond].id if beyond >= 0 else lookers[side].item(number).record.id
+
+    sharing: dict[Side, tuple[int, ...]] = {"left": torn.left, "right": torn.right}
+    others = {s: [n for n in sharing[s] if (s, n) != (torn.side, torn.number)] for s in SIDES}
+    candidates = {side: [named(side, number) for number in others[side][:FEW]] for side in SIDES}
+    told = ", ".join(f"{' '.join(ids)} on {side}" for side, ids in candidates.items() if ids)
+    why = f"its match key belongs to {torn.rivals} more ({told}); make the keys differ, or remove the double"
+    return {"why": why, "candidates": candidates}
 
 
 @dataclass(slots=True)
@@ -72,15 +84,15 @@ class _Findings:
     asked: Bits = field(default_factory=Bits)
     """Numbers of the left side whose match a person has to confirm."""
     matched: dict[Side, Bits] = field(default_factory=lambda: {"left": Bits(), "right": Bits()})
-    rivals: dict[Side, dict[int, int]] = field(default_factory=lambda: {"left": {}, "right": {}})
+    torn: dict[Side, dict[int, Ambiguous]] = field(default_factory=lambda: {"left": {}, "right": {}})
 
 
 def _found(findings: Iterable[Finding], lefts: int) -> _Findings:
     told = _Findings(array("L", bytes(8 * lefts)))
     for finding in findings:
         match finding:
-            case Ambiguous(side, number, rivals):
-                told.rivals[side][number] = rivals
+            case Ambiguous() as torn:
+                told.torn[torn.side][torn.number] = torn
             case Found(left, right, confirm):
                 told.partners[left] = right
                 told.matched["left"].add(left)
@@ -176,7 +188,7 @@ def _link(context: Context, lp: Pair, li: Item, rp: Pair, ri: Item) -> Decision:
     return replace(decision, absorbs=rp.key if rp.since else 0)
 
 
-def held_loner(side: Side, pair: Pair, item: Item, reason: Reason, detail: Mapping[str, str]) -> Decision:
+def held_loner(side: Side, pair: Pair, item: Item, reason: Reason, detail: Mapping[str, Any]) -> Decision:
     """A record without a partner that waits."""
     if "parted" in pair.detail:
         detail = {**detail, "parted": pair.detail["parted"]}

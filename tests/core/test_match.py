@@ -71,6 +71,16 @@ def test_emptiness_matches_nobody() -> None:
     assert result == Matches((), (), {"left": {}, "right": {}})
 
 
+def test_the_first_few_who_share_a_key_are_named() -> None:
+    seats = [Seat(b"7", "left", n) for n in range(9)] + [Seat(b"7", "right", 1, True), Seat(b"7", "right", 2)]
+
+    torn = list(match([NUMBER], lambda _: seats))
+
+    assert torn[0] == Ambiguous("left", 0, 10, (0, 1, 2, 3, 4, 5), (1, 2))
+    assert torn[-1] == Ambiguous("right", 2, 10, (0, 1, 2, 3, 4, 5), (1, 2))
+    assert len(torn) == 10
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_two_candidates_are_ambiguous_for_all_three(flip: bool) -> None:
     few, many = [one(1, "7", None)], [one(8, "7", None), one(9, "7", None)]
@@ -79,7 +89,7 @@ def test_two_candidates_are_ambiguous_for_all_three(flip: bool) -> None:
 
     assert result.sure == ()
     assert result.ambiguous[side_few] == {1: 2}
-    assert result.ambiguous[side_many] == {8: 1, 9: 1}
+    assert result.ambiguous[side_many] == {8: 2, 9: 2}
 
 
 def test_who_is_ambiguous_by_the_first_alternative_is_not_saved_by_the_second() -> None:

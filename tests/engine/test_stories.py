@@ -264,7 +264,12 @@ def test_two_records_with_one_match_key_are_held_and_nothing_is_created_for_them
 
     assert set(world.shown("right")) == {"3"}
     assert {told["reason"] for told in world.held()} == {"ambiguous"}
-    assert "its match key belongs to 1 more" in world.held()[0]["why"]
+    told = {one["left"]: one for one in world.held()}
+    assert told["L1"]["why"] == (
+        "its match key belongs to 1 more (L2 on left); make the keys differ, or remove the double"
+    )
+    assert told["L1"]["candidates"] == {"left": ["L2"], "right": []}
+    assert told["L2"]["candidates"] == {"left": ["L1"], "right": []}
 
     world.left.edit("person", "L2", {"number": "2", "email": "p2@corp.example"})
     world.run()
@@ -280,6 +285,25 @@ def test_a_newcomer_whose_key_is_taken_is_held(world: World) -> None:
 
     assert world.run().state == "held"
     assert len(world.records("right")) == 4
+    (told,) = world.held()
+    taken = next(id for id, fields in world.records("right").items() if fields["number"] == "1")
+    assert told["candidates"] == {"left": ["L1"], "right": [taken]}
+    assert f"(L1 on left, {taken} on right)" in told["why"]
+    (line,) = world.plan().lines
+    assert line["detail"]["candidates"] == told["candidates"] == world.why("L77")["candidates"]
+
+
+def test_who_competes_is_named_on_both_sides_and_only_the_first_few_of_many(tmp_path: Path) -> None:
+    left = {f"L{n:02}": person(1) for n in range(12)}
+    world = World(tmp_path, left=left, right={"R1": person(1)})
+    world.adopted()
+
+    told = {one["left"] or one["right"]: one for one in world.held()}
+
+    assert told["R1"]["candidates"] == {"left": ["L00", "L01", "L02", "L03", "L04"], "right": []}
+    assert told["L00"]["candidates"] == {"left": ["L01", "L02", "L03", "L04", "L05"], "right": ["R1"]}
+    assert told["L11"]["why"].startswith("its match key belongs to 12 more (L00 L01 L02 L03 L04 on left, R1 on right)")
+    world.close()
 
 
 def test_a_newcomer_finds_the_record_that_was_left_alone_before(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from daemon.cli.text.lines import Line, columns, moment, plural, quoted, shown
-from daemon.cli.text.plan import decision_text
+from daemon.cli.text.plan import ELSEWHERE, decision_text
 from daemon.core.typed import typed
 
 
@@ -76,7 +76,7 @@ def _past(entry: Mapping[str, Any]) -> str:
 
 def _detail(detail: Mapping[str, Any]) -> str:
     """The facts behind a reason; what waits field by field stays in words."""
-    plain = {name: value for name, value in detail.items() if name != "remapped"}
+    plain = {name: value for name, value in detail.items() if name == "fields" or name not in ELSEWHERE}
     fields = plain.pop("fields", None) or {}
     told = [f"{name}: {why}" for name, why in fields.items()] if isinstance(fields, Mapping) else list(map(str, fields))
     for name, value in plain.items():

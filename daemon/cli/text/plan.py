@@ -23,6 +23,8 @@ SIGNS: Final[Mapping[str, str]] = {
     "reopen": "=",
     "remember": "=",
 }
+ELSEWHERE: Final = ("fields", "remapped", "candidates")
+"""Facts behind a reason that are told in other words."""
 _STYLES: Final[Mapping[str, Style]] = {"+": "good", "~": "change", "-": "bad", "!": "bad", "=": "quiet"}
 _COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "relink", "retire", "reopen")
 _HAPPENED: Final = ("written", "refused", "unknown", "unchanged")
@@ -111,7 +113,11 @@ def _names(line: Mapping[str, Any], kind: str) -> str:
 
 def _why_held(line: Mapping[str, Any]) -> str:
     words = [str(line["reason"])] if line.get("reason") else []
-    rest = {name: value for name, value in (line.get("detail") or {}).items() if name not in ("fields", "remapped")}
+    rest = {
+        name: value
+        for name, value in (line.get("detail") or {}).items()
+        if name not in ("fields", "remapped", "candidates")
+    }
     words += [_detail(rest)] if rest else []
     words += [f"held by guard {line['guard']}"] if line.get("guard") else []
     words += ["urgent"] if line.get("urgent") else []
