@@ -21,7 +21,7 @@ PATIENCE = 8
 """Runs after which a healthy world has to be quiet."""
 DAYS = 2 * 86400
 """Longer than any lag, and than any wait before a retry."""
-WAITING = ("conflict", "case", "mapping")
+WAITING = ("conflict", "case", "mapping", "ambiguous")
 """The reasons for which a healthy world may hold something."""
 
 

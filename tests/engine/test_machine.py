@@ -48,12 +48,14 @@ class Machine(Played, RuleBasedStateMachine):
     @initialize(
         left=characters, right=characters, cuts=st.sampled_from([False, False, True]),
         gone_left=st.sampled_from(["delete", "delete", "hold", "retire"]),
-        gone_right=st.sampled_from(["hold", "delete", "ignore"]),
+        gone_right=st.sampled_from(["hold", "delete", "ignore"]), recreated=st.sampled_from(["hold", "relink"]),
     )  # fmt: skip
-    def build(self, left: Character, right: Character, cuts: bool, gone_left: Any, gone_right: Any) -> None:
+    def build(
+        self, left: Character, right: Character, cuts: bool, gone_left: Any, gone_right: Any, recreated: Any
+    ) -> None:
         few = Limit(count=1)
         sync = people_sync(
-            cases=Cases(gone_left=gone_left, gone_right=gone_right),
+            cases=Cases(gone_left=gone_left, gone_right=gone_right, recreated=recreated),
             guards=Guards(deletes=few, creates=Limit(count=2), updates=Limit(count=3), blanked=few, shrink=1.0),
         )
         if cuts:  # without proof of what it made of our value, its value looks like an edit: docs/sync.md says so
@@ -128,6 +130,16 @@ class Machine(Played, RuleBasedStateMachine):
     def remove(self, side: Side, pick: int) -> None:
         if found := self.chosen(side, pick):
             self.dismiss(side, *found)
+
+    @rule(side=sides, pick=picks)
+    def move_house(self, side: Side, pick: int) -> None:
+        """A record gets another id, and keeps what it says."""
+        if self.world.sync.cases.recreated == "hold" or self.driver(side).mood.lags or self.opened:
+            return  # who is gone before the other one shows is gone
+        if found := self.chosen(side, pick):
+            fields = dict(self.world.records(side)[found[0]])
+            self.driver(side).remove("person", found[0])
+            self.driver(side).put("person", fields)
 
     @rule(side=sides, same=st.booleans())
     def raise_the_dead(self, side: Side, same: bool) -> None:
