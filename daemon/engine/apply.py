@@ -17,6 +17,7 @@ from daemon.core.rules import Side
 from daemon.engine.answers import TOGETHER, Progress, held, refused_together, testimony, unsettled
 from daemon.engine.arrivals import bound
 from daemon.engine.births import given
+from daemon.engine.claims import claims, given_up
 from daemon.engine.context import Context
 from daemon.engine.failpoints import reached
 from daemon.engine.settle import reached_halfway, settled
@@ -195,6 +196,7 @@ def _settle(
     results: list[dict[str, Any] | None] = []
     pairs: list[Pair] = []
     drop: list[int] = []
+    claimed = claims(context, [change for _, change, _ in jobs], outcomes)
     for at, ((decision, change, _), outcome) in enumerate(zip(jobs, outcomes, strict=True)):
         if at in again and isinstance(outcome, Refused | Stale):
             results.append({"result": "not_done", "message": TOGETHER + outcome.message})
@@ -210,6 +212,9 @@ def _settle(
             pair = settled(decision, done[id(decision)], context.views, context.clock())
         else:
             pair = held(context, halfway, "stale", {"why": "its other side is not written yet"})
+        if isinstance(outcome, Done) and change.op == "create":
+            rest, empty = given_up(context, change.side, claimed.get(outcome.id), decision.pair.key, pairs)
+            pairs, drop = [*pairs, *rest], [*drop, *empty]
         if pair:
             pairs.append(pair)
             drop += _absorbed(decision)

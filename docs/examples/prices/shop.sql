@@ -1,5 +1,5 @@
 CREATE TABLE price (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, -- SQLite gives an id twice without that word
+    id INTEGER PRIMARY KEY, -- of the last one that was deleted it is given again
     sku TEXT NOT NULL, list TEXT NOT NULL, qty_from INTEGER NOT NULL, valid_from DATE NOT NULL, valid_to DATE,
     amount TEXT NOT NULL, currency TEXT NOT NULL, UNIQUE (sku, list, qty_from, valid_from)
 );
