@@ -50,18 +50,23 @@ class Heirs:
         """A record that is gone while a newcomer carries its match key got another id, more likely than not."""
         half, case = decision.pair.half(side), self._context.sync.cases.recreated
         assert half
-        found = self._carriers(side, half)
+        found = self._chosen(side, decision.pair) or self._carriers(side, half)
         if not found:
             return decision
-        if case == "new":
+        if case == "new" and not self._chosen(side, decision.pair):
             self.apart.add(decision.pair.key)
             return decision
         number, sure = found[0]
         lookers = self._lookers[side]
-        if case == "relink" and len(found) == 1 and sure:
+        if (case == "relink" or self._chosen(side, decision.pair)) and len(found) == 1 and sure:
             lookers.leave([number])
             return self._goes_on(decision, side, lookers.item(number), lookers.pair(number))
         return _held_for(decision, side, [lookers.item(number).record.id for number, _ in found])
+
+    def _chosen(self, side: Side, pair: Pair) -> list[tuple[int, bool]]:
+        """The successor that a person has chosen, if it still looks for a partner."""
+        number = self._lookers[side].number(pair.detail["chosen"]) if "chosen" in pair.detail else None
+        return [] if number is None else [(number, True)]
 
     def _carriers(self, side: Side, half: Half) -> list[tuple[int, bool]]:
         """Who carries a match key of *half*, and whether nobody has to be asked if that makes them the same."""
@@ -92,7 +97,7 @@ class Heirs:
         looking = self._lookers[side].number(answer.id)
         item = context.views[side].item(answer)
         self._lookers[side].leave([] if looking is None else [looking])
-        if context.sync.cases.merged == "follow":
+        if context.sync.cases.merged == "follow" or decision.pair.detail.get("chosen") == answer.id:
             return self._goes_on(decision, side, item, own)
         if looking is not None:
             alone = own or newcomer(context.store.pairs.new_keys(1)[0], side, item)

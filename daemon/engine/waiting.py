@@ -96,9 +96,9 @@ def retry(sync: Sync, store: Store, audit: AuditLog, key: str, *, actor: str) ->
     row = store.sync(sync.name)
     heir = next(iter(pair.detail.get("heir", {}).items()), None)
     freed = [_freed(pair), *_former_partner(store, row.id, pair)]
-    after, drop = (freed, []) if heir is None else _succeeded(store, row.id, pair, *heir)
+    after = freed if heir is None else [_succeeded(store, row.id, pair, *heir)]
     audit.append([Entry({"action": "held.retry", "actor": actor, "sync": sync.name, "pair": pair.key})])
-    store.pairs.remember(row.id, after, drop=drop)
+    store.pairs.remember(row.id, after)
     return {"sync": sync.name, "pair": pair.key, "retried": True}
 
 
@@ -110,15 +110,13 @@ def _former_partner(store: Store, sync: int, pair: Pair) -> list[Pair]:
     return [replace(one, detail={}) for one in found if one.detail.get("parted") == name_of(pair)]
 
 
-def _succeeded(store: Store, sync: int, pair: Pair, side: Side, heir: str) -> tuple[list[Pair], list[int]]:
-    """*pair* with another record on *side*, and the key of the row that this record had for itself."""
+def _succeeded(store: Store, sync: int, pair: Pair, side: Side, heir: str) -> Pair:
+    """*pair*, that the next run lets go on with the *heir*, which a person has chosen."""
     known = store.pairs.known(sync, side, [heir]).get(heir)
     own = store.pairs.get([known.key]).get(known.key) if known else None
-    half = own.half(side) if own else None
-    if own is None or half is None or (own.left and own.right):
+    if own is None or (own.left and own.right):
         raise NoSuch(f"record '{heir}' on {side} does not look for a partner any more; run the sync and look again")
-    heard = replace(pair, detail={}, next_try=0.0, line=b"")
-    return [replace(heard, left=half) if side == "left" else replace(heard, right=half)], [own.key]
+    return replace(pair, detail={**pair.detail, "chosen": heir}, next_try=0.0, line=b"")
 
 
 def _freed(pair: Pair) -> Pair:

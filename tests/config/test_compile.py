@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.config.load import load
+from daemon.core.revisions import changed_parts
 from daemon.core.rules import Naming, Ref, Rule, Sync
 from tests.config.folders import good_folder, problems
 
@@ -271,3 +272,15 @@ def test_an_end_is_asked_of_the_side_that_things_come_from(tmp_path: Path) -> No
 @pytest.mark.parametrize("line", ["end: {when: 'last(', do: delete}", "urgent: 'last('"])
 def test_an_end_that_is_no_expression_is_refused(tmp_path: Path, line: str) -> None:
     assert code(tmp_path, more=f"{line}\n") == ["mapping"]
+
+
+def test_a_revision_tells_which_part_of_which_field_changed(tmp_path: Path) -> None:
+    def rev(folder: str, line: str) -> str:
+        return compiled(tmp_path / folder, f"x: {line}").rev
+
+    before = rev("a", "{left: x, right: y, wins: left}")
+
+    assert changed_parts(before, rev("b", "{left: x, right: y, wins: right}")) == []
+    assert changed_parts(before, rev("c", "{left: x, right: z}")) == ["x.right"]
+    assert changed_parts(before, rev("d", "{left: {path: x, format: text}, right: y}")) == ["x.left"]
+    assert changed_parts(before, rev("e", "{left: x, right: y, type: decimal}")) == ["x"]

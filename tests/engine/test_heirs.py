@@ -9,6 +9,7 @@ import pytest
 
 from connectors.base import Failed
 from daemon.core.rules import Cases, Guards, Limit, Match
+from daemon.errors import NoSuch
 from tests.engine.world import World, people_sync, person
 
 
@@ -277,4 +278,44 @@ def test_an_unmerged_record_waits_for_a_person(tmp_path: Path) -> None:
 
     assert world.run().state == "held"
     assert world.held()[0]["why"] == "gone on left once, and there again"
+    world.close()
+
+
+def test_a_successor_that_a_person_chose_is_merged_from_what_was_agreed(tmp_path: Path) -> None:
+    world = world_with(tmp_path, 1)
+    world.right.edit("person", "R1", {"phone": "edited on right"})
+    recreate(world, 1, "L77", tag="edited on left")
+    assert world.run().state == "held"
+
+    world.retry("L1")
+    assert world.run().state == "done", world.held()
+
+    assert world.pairs() == [("L77", "R1", "active", "")]
+    assert world.records("left")["L77"]["phone"] == "edited on right"
+    assert world.records("right")["R1"]["tag"] == "edited on left"
+    world.close()
+
+
+def test_a_successor_that_was_chosen_and_is_gone_meanwhile_is_none(tmp_path: Path) -> None:
+    world = world_with(tmp_path, 1, gone_left="hold")
+    recreate(world, 1, "L77")
+    world.run()
+    world.retry("L1")
+    world.left.remove("person", "L77")
+
+    assert world.run().state == "held"
+
+    assert [(told["left"], told["why"]) for told in world.held()] == [("L1", "gone on left: hold")]
+    world.close()
+
+
+def test_a_successor_that_found_a_partner_meanwhile_cannot_be_chosen(tmp_path: Path) -> None:
+    world = world_with(tmp_path, 1, gone_left="hold")
+    recreate(world, 1, "L77")
+    world.run()
+    world.right.put("person", person(9), "R9")
+    world.import_pairs(("L77", "R9"))
+
+    with pytest.raises(NoSuch, match="record 'L77' on left does not look for a partner any more"):
+        world.retry("L1")
     world.close()
