@@ -200,17 +200,16 @@ def _motion(
     case: Literal["hold", "left", "right"],
 ) -> Motion:
     left, right = items["left"], items["right"]
-    ways = [part for rule in rules for part in (rule.name, f"{rule.name}.left", f"{rule.name}.right")]
 
     def edited(side: Side) -> bool:
         """Whether one of them moved there. What now lies elsewhere shows another value without an edit."""
-        names = [rule.name for rule in rules if f"{rule.name}.{side}" not in remapped]
-        return any(moved(halves[side], name, items[side]) for name in names)
+        staying = (rule for rule in rules if not remapped or f"{rule.name}.{side}" not in remapped)
+        return any(moved(halves[side], rule.name, items[side]) for rule in staying)
 
     return Motion(
         left_moved=edited("left"),
         right_moved=edited("right"),
-        remapped=case if any(part in remapped for part in ways) else "",
+        remapped=case if remapped and _touched(rules, remapped) else "",
         equal=all(rule.same(left.values[rule.name], right.values[rule.name]) for rule in rules),
         known=all(_known(half, rule.name) for rule in rules for half in halves.values()),
         left_empty=all(empty(left.values[rule.name]) for rule in rules),
@@ -219,6 +218,12 @@ def _motion(
         right_absent=any(right.values[rule.name] is ABSENT for rule in rules),
         waiting=any(_waiting(halves[side], rule.name, items[side]) for rule in rules for side in items),
     )
+
+
+def _touched(rules: Sequence[Rule], remapped: Collection[str]) -> bool:
+    """Whether the mapping of one of them changed, on either side or as a whole."""
+    names = {part.partition(".")[0] for part in remapped}
+    return any(rule.name in names for rule in rules)
 
 
 def _outcome(
