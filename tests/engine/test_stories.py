@@ -293,19 +293,6 @@ def test_a_newcomer_whose_key_is_taken_is_held(world: World) -> None:
     assert line["detail"]["candidates"] == told["candidates"] == world.why("L77")["candidates"]
 
 
-def test_who_competes_is_named_on_both_sides_and_only_the_first_few_of_many(tmp_path: Path) -> None:
-    left = {f"L{n:02}": person(1) for n in range(12)}
-    world = World(tmp_path, left=left, right={"R1": person(1)})
-    world.adopted()
-
-    told = {one["left"] or one["right"]: one for one in world.held()}
-
-    assert told["R1"]["candidates"] == {"left": ["L00", "L01", "L02", "L03", "L04"], "right": []}
-    assert told["L00"]["candidates"] == {"left": ["L01", "L02", "L03", "L04", "L05"], "right": ["R1"]}
-    assert told["L11"]["why"].startswith("its match key belongs to 12 more (L00 L01 L02 L03 L04 on left, R1 on right)")
-    world.close()
-
-
 def test_a_newcomer_finds_the_record_that_was_left_alone_before(tmp_path: Path) -> None:
     world = World(tmp_path, right={"R1": person(1)}, sync=people_sync(cases=Cases(new_right="ignore")))
     world.adopted()

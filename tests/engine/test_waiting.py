@@ -312,3 +312,16 @@ def test_a_pair_without_records_is_named_by_its_number() -> None:
     told = remedy("people", Pair(7, None, None, state="held", reason="conflict"))
 
     assert told == "decide: tallystick conflicts resolve people 7 --take left|right"
+
+
+def test_who_competes_is_named_on_both_sides_and_only_the_first_few_of_many(tmp_path: Path) -> None:
+    left = {f"L{n:02}": person(1) for n in range(12)}
+    world = World(tmp_path, left=left, right={"R1": person(1)})
+    world.adopted()
+
+    told = {one["left"] or one["right"]: one for one in world.held()}
+
+    assert told["R1"]["candidates"] == {"left": ["L00", "L01", "L02", "L03", "L04"], "right": []}
+    assert told["L00"]["candidates"] == {"left": ["L01", "L02", "L03", "L04", "L05"], "right": ["R1"]}
+    assert told["L11"]["why"].startswith("its match key belongs to 12 more (L00 L01 L02 L03 L04 on left, R1 on right)")
+    world.close()
