@@ -114,6 +114,7 @@ class _Compiler:
                 fill=line.fill,
                 hold=line.hold,
                 audit=line.audit or "value",
+                unique=line.unique,
                 ref=compile_ref(line, (*way, "ref"), config=self.config, document=self.document, syncs=self.syncs),
             )
         except MappingError as fault:
@@ -347,7 +348,7 @@ def _meanings(name: str, line: FieldConfig) -> Iterator[str]:
 def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:
     """What a field means, without what only decides between two meanings or tells about them."""
     return line.model_dump(
-        exclude={"wins", "first", "order", "hold", "audit", "secret", "missing"}, exclude_defaults=True
+        exclude={"wins", "first", "order", "hold", "audit", "secret", "missing", "unique"}, exclude_defaults=True
     )
 
 

@@ -189,6 +189,9 @@ class FieldConfig(Facts):
     only be written at birth."""
     fill: bool = False
     """Written only into emptiness; where both sides have a value, each keeps its own."""
+    unique: bool = False
+    """No two records of a side may have the same value: a login, an e-mail address. When values change hands in one
+    run, whoever takes one is written after whoever gives it up; in a circle one record is emptied for a moment."""
     generate: GenerateConfig | None = None
     """A name or password made at birth, on the one side that the field has. Needs `once: true`."""
     value: str | None = Field(default=None, min_length=1)
@@ -271,5 +274,5 @@ class FieldConfig(Facts):
                 )
 
 
-_COMPARED = {"values", "lookup", "owner", "wins", "first", "hold", "fill", "ref", "missing", "merge", "order"}
+_COMPARED = {"values", "lookup", "owner", "wins", "first", "hold", "fill", "ref", "missing", "merge", "order", "unique"}
 """Keys that mean nothing for a field that is written at birth and never looked at again."""

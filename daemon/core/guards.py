@@ -56,14 +56,24 @@ class Verdict:
     """The guard that holds a decision; None where it may be carried out."""
 
     @property
-    def passed(self) -> Iterator[Decision]:
-        """What may be carried out."""
-        return (decision for decision in self.decisions if self.stops(decision) is None)
+    def passed(self) -> "Passed":
+        """What may be carried out; can be walked again."""
+        return Passed(self)
 
     @property
     def held(self) -> Iterator[tuple[Decision, Kind]]:
         """What waits for approval, and before which guard."""
         return ((decision, kind) for decision in self.decisions if (kind := self.stops(decision)))
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The decisions of a verdict that no guard holds."""
+
+    verdict: Verdict
+
+    def __iter__(self) -> Iterator[Decision]:
+        return (decision for decision in self.verdict.decisions if self.verdict.stops(decision) is None)
 
 
 def guard(

@@ -85,6 +85,7 @@ def compile_rule(
     secret: bool = False,
     birth: bool = False,
     ref: Ref | None = None,
+    unique: bool = False,
 ) -> Rule:
     """The rule of one shared field. Raises MappingError for what cannot be read, or not inverted where it must be.
 
@@ -129,6 +130,7 @@ def compile_rule(
         audit=audit,
         secret=secret,
         ref=ref,
+        unique=unique,
     )
 
 

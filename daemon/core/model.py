@@ -138,6 +138,8 @@ class Change:
     why: str = ""
     likely: tuple[tuple[str, str, str], ...] = ()
     """What is made only when the record is born: field, what it will probably be as text, why."""
+    parks: bool = False
+    """It gives unique values up for a while, so that others can take them; the change itself follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class Decision:
     """The pair that one of the records had for itself, and that goes away; 0 for none."""
     rank: int = 0
     """Above 0: it refers to records that the same run creates. It comes after those of a lower rank."""
+    wave: int = 0
+    """Above 0: it takes a unique value that a decision of a lower wave gives up."""
     reopens: bool = False
     """The pair had ended, and its reason is gone."""
     relinks: bool = False

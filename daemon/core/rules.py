@@ -99,6 +99,8 @@ class Rule:
     """Written once and shown nowhere; no digest of it is kept."""
     ref: Ref | None = None
     """The value names a record. It is compared by the name that the right side has for it."""
+    unique: bool = False
+    """No two records of a side may have it: who takes a value is written after who gives it up."""
 
     def lens(self, side: Side) -> Lens | None:
         """How *side* shows this field, if it does."""

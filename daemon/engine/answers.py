@@ -28,6 +28,17 @@ class Progress:
     """Pairs whose record changed between reading and writing."""
     told: list[tuple[Flight, list[Entry]]] = field(default_factory=list)
     """Outcomes that the audit log has not heard yet."""
+    wanting: dict[bytes, dict[int, Decision]] = field(default_factory=dict)
+    """By value, who was refused and wanted it; by pair."""
+    freed: dict[int, Decision] = field(default_factory=dict)
+    """Who was refused a value that was given up since."""
+    retried: set[int] = field(default_factory=set)
+    making_room: set[int] = field(default_factory=set)
+    """Pairs that were asked to give a unique value up for a while."""
+    parked: set[int] = field(default_factory=set)
+    """Those of them that did."""
+    cramped: dict[int, Decision] = field(default_factory=dict)
+    """Those of them whose system would not have it."""
 
 
 def testimony(context: Context, side: Side, outcome: Outcome, progress: Progress) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@
 MUST NOT: send a request whose intent is not durable in both. MUST NOT: repeat a write whose answer was lost.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby, islice
@@ -14,13 +14,16 @@ from connectors.base import ConnectorError, Done, Lost, Outcome, Pending, Refuse
 from daemon.audit.entries import Entry
 from daemon.core.model import Change, Decision, Pair
 from daemon.core.rules import Side
+from daemon.core.swaps import in_order
 from daemon.engine.answers import TOGETHER, Progress, held, refused_together, testimony, unsettled
 from daemon.engine.arrivals import bound
 from daemon.engine.births import given
 from daemon.engine.claims import claims, given_up
 from daemon.engine.context import Context
+from daemon.engine.decisions import Plan
 from daemon.engine.failpoints import reached
 from daemon.engine.settle import reached_halfway, settled
+from daemon.engine.swaps import freed, going_on, notice, second_tries
 from daemon.engine.wires import entry, flight_item, make_write, may_create
 from daemon.store.flights import Flight
 
@@ -33,21 +36,37 @@ _Job: TypeAlias = tuple[Decision, Change, Write]
 
 
 def apply(context: Context, decisions: Iterable[Decision]) -> Progress:
-    """Carry *decisions* out, in the order of a Plan.
+    """Carry *decisions* out, in the order of a Plan; they are walked several times.
 
     Stops early when a system is away, refuses us, or we are asked to stop.
     """
     progress = Progress()
-    for chunk in _chunks(context, decisions):
+    _write(context, decisions, progress)
+    while progress.freed and not progress.halt:
+        tries = _anew(context, progress, lambda: freed(context, progress))
+        _write(context, Plan(context.store.folder, tries), progress)
+    tell(context, progress)
+    return progress
+
+
+def _write(context: Context, decisions: Iterable[Decision], progress: Progress) -> None:
+    """Make the writes of *decisions*, and remember those that have none."""
+    for chunk in _chunks(context, _in_waves(context, decisions)):
         if not chunk[0].changes:
             _remember(context, chunk)
             continue
+        progress.making_room |= {d.pair.key for d in chunk if any(change.parks for change in d.changes)}
         known = _known(context, chunk, progress)
         _carry_out(context, list(_given(context, known, progress)), progress)
+        _carry_out(context, second_tries(context, progress), progress)
         if progress.halt:
-            break
-    tell(context, progress)
-    return progress
+            return
+
+
+def _in_waves(context: Context, decisions: Iterable[Decision]) -> Iterable[Decision]:
+    """*decisions* with those that make room, in their order, where unique values change hands."""
+    ordered = in_order(context.sync, decisions, context.notcher.line)
+    return decisions if ordered is None else Plan(context.store.folder, ordered)
 
 
 def tell(context: Context, progress: Progress) -> None:
@@ -73,24 +92,31 @@ def _given(context: Context, decisions: Sequence[Decision], progress: Progress) 
 
 
 def _chunks(context: Context, decisions: Iterable[Decision]) -> Iterator[Sequence[Decision]]:
-    """Decisions that are remembered, or written, together: with changes or without, and of one rank."""
+    """Decisions that are remembered, or written, together: with changes or without, of one rank and wave."""
     size = max(POOL, *(context.views[side].capabilities.batch for side in ("left", "right")))
-    for (writes, _), alike in groupby(decisions, key=lambda decision: (bool(decision.changes), decision.rank)):
+    for (writes, _, _), alike in groupby(decisions, key=lambda d: (bool(d.changes), d.rank, d.wave)):
         while chunk := list(islice(alike, size if writes else QUIET)):
             yield chunk
 
 
 def _known(context: Context, decisions: Sequence[Decision], progress: Progress) -> Sequence[Decision]:
-    """Those with something to write, now that the records that they refer to are there."""
-    if not decisions[0].rank:
-        return decisions
+    """Those with something to write, now that the records are there that they refer to or that take their values."""
+    if decisions[0].rank:
+        decisions = _anew(context, progress, lambda: bound(context, decisions))
+    if progress.making_room:
+        decisions = _anew(context, progress, lambda: going_on(context, decisions, progress))
+    return decisions
+
+
+def _anew(context: Context, progress: Progress, decide: Callable[[], Sequence[Decision]]) -> list[Decision]:
+    """What still has something to write once it is decided anew; the rest is remembered."""
     try:
-        known = bound(context, decisions)
+        decided = decide()
     except ConnectorError as fault:
-        _halt(context, progress, fault, "nobody can say by what name a record is referred to")
-        return ()
-    _remember(context, [decision for decision in known if not decision.changes])
-    return [decision for decision in known if decision.changes]
+        _halt(context, progress, fault, "nobody can say how the records stand that others depend on")
+        return []
+    _remember(context, [decision for decision in decided if not decision.changes])
+    return [decision for decision in decided if decision.changes]
 
 
 def _halt(context: Context, progress: Progress, fault: ConnectorError, what: str) -> None:
@@ -208,16 +234,18 @@ def _settle(
         halfway = replace(decision, pair=reached_halfway(decision, done[id(decision)], context.views))
         if not isinstance(outcome, Done):
             pair = unsettled(context, halfway, outcome, progress, not_before)
-        elif change is decision.changes[-1]:
+        elif change is decision.changes[-1] and not change.parks:
             pair = settled(decision, done[id(decision)], context.views, context.clock())
         else:
-            pair = held(context, halfway, "stale", {"why": "its other side is not written yet"})
+            why = change.why if change.parks else "its other side is not written yet"
+            pair = held(context, halfway, "stale", {"why": why})
         if isinstance(outcome, Done) and change.op == "create":
             rest, empty = given_up(context, change.side, claimed.get(outcome.id), decision.pair.key, pairs)
             pairs, drop = [*pairs, *rest], [*drop, *empty]
         if pair:
             pairs.append(pair)
             drop += _absorbed(decision)
+    notice(context, progress, ((j, o) for at, (j, o) in enumerate(zip(jobs, outcomes, strict=True)) if at not in again))
     size = context.audit.head.size
     flight = replace(flight, items=[_ordered(*each) for each in zip(flight.items, outcomes, strict=True)])
     context.store.flights.settle(flight, results, pairs, size, not_before=not_before, drop=drop)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from daemon.core.model import Decision
 from daemon.engine.overflow import Overflow
 
-_Place: TypeAlias = tuple[int, bool, int]
+_Place: TypeAlias = tuple[int, int, bool, int]
 
 
 class Plan:
@@ -44,11 +44,11 @@ class Plan:
 
 
 def _place(decision: Decision) -> _Place:
-    """What writes nothing; then what is urgent, updates, deletes, creates: a value is given up before one takes it.
+    """What writes nothing; then what is urgent, updates, deletes, creates.
 
-    What refers to records that are created comes after them.
+    What refers to records that are created comes after them, and who takes a unique value after who gives it up.
     """
     if not decision.changes:
-        return -1, False, 0
+        return -1, 0, False, 0
     kind = {"update": 0, "delete": 1, "deactivate": 1}.get(decision.kind, 2)
-    return decision.rank, not decision.urgent, kind
+    return decision.rank, decision.wave, not decision.urgent, kind

@@ -12,6 +12,7 @@ from connectors.base import Done
 from connectors.paths import ABSENT
 from daemon.core.model import Change, Decision, Half, Item, Move, Pair, Target
 from daemon.core.rules import SIDES, Side, other
+from daemon.core.swaps import PARKED
 from daemon.engine.view import View
 
 
@@ -60,8 +61,15 @@ def reached_halfway(decision: Decision, done: Mapping[Side, Done], views: Mappin
         if answer is None or source is None or change.op != "update":
             continue
         sent = _shown(answer, change, views[change.side])
-        pair = carried(pair, change.side, sent, {move.field: source.digests[move.field] for move in change.moves})
+        pair = carried(pair, change.side, sent, origin(change, source))
     return pair
+
+
+def origin(change: Change, source: Item | None) -> dict[str, bytes]:
+    """What counts as agreed on the other side once *change* is made: what its values came from."""
+    if change.parks:
+        return {move.field: PARKED for move in change.moves}
+    return dict(source.digests) if source else {}
 
 
 def carried(pair: Pair, side: Side, sent: Mapping[str, bytes], source: Mapping[str, bytes]) -> Pair:

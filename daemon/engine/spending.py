@@ -13,8 +13,8 @@ def spent(context: Context) -> Spent:
 def draws(context: Context, decision: Decision, change: Change) -> list[Budget]:
     """The budgets that *decision* draws on once *change* is done: with its last change, and if no person approved it.
 
-    What has no limit for the day is not counted, such as what is announced.
+    What has no limit for the day is not counted, such as what is announced, nor is a step that only makes room.
     """
-    if change is not decision.changes[-1] or decision.line in context.approved:
+    if change.parks or change is not decision.changes[-1] or decision.line in context.approved:
         return []
     return [(kind, name) for kind, name in budgets(decision) if context.sync.guards.limit(kind).daily]

@@ -10,6 +10,7 @@ from daemon.core.model import Change, Decision
 from daemon.core.rules import Side, Sync, other
 from daemon.engine.context import Context
 from daemon.engine.report import HIDDEN, shown
+from daemon.engine.settle import origin
 from daemon.engine.spending import draws
 
 
@@ -73,7 +74,7 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
         "ends": decision.reason,
         "fields": _told(context, change),
         "digests": digests,
-        "source": dict(source.digests) if source else {},
+        "source": origin(change, source),
         "key": write.key,
         "marker": write.marker,
         "find": _find(context, change),

@@ -73,6 +73,7 @@ def test_a_secret_is_copied_or_random_and_kept_nowhere(tmp_path: Path) -> None:
         "{right: x, once: true, wins: left, value: no}",
         "{right: x, once: true, first: left, value: no}",
         "{right: x, once: true, hold: record, value: no}",
+        "{right: x, once: true, unique: true, value: no}",
         "{right: x, once: true, values: {a: b}, value: no}",
     ],
 )

@@ -166,7 +166,7 @@ def test_another_table_or_field_is_another_mapping_and_the_rest_is_not(tmp_path:
     before = load(folder, env={}).syncs["people"].rules
 
     change(folder, "syncs/people.yaml", "creates: 200", "creates: 300")
-    change(folder, "syncs/people.yaml", "wins: left", "wins: right")
+    change(folder, "syncs/people.yaml", "wins: left", "wins: right, unique: true")
     guarded = load(folder, env={}).syncs["people"].rules
     change(folder, "tables/units.csv", "", "AT,IT,EDV")
     translated = load(folder, env={}).syncs["people"].rules
@@ -175,6 +175,7 @@ def test_another_table_or_field_is_another_mapping_and_the_rest_is_not(tmp_path:
     change(folder, "syncs/people.yaml", "[email], ", "")
     rekeyed = load(folder, env={}).syncs["people"].rules
 
+    assert [rule.name for rule in guarded.rules if rule.unique] == ["email"]
     assert guarded.rev == before.rev
     assert guarded.fingerprint == before.fingerprint
     assert translated.rev == before.rev

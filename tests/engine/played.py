@@ -77,6 +77,7 @@ class Played:
     world: MoodyWorld
     account: Account
     cuts: bool
+    swaps: bool
 
     def __init__(self) -> None:
         super().__init__()

@@ -98,3 +98,18 @@ def show(driver: Driver, entity: str, id: str) -> Record:
     (record,) = driver.get(entity, [id])
     assert isinstance(record, Record)
     return record
+
+
+def unique(field: str, *, empty: bool = True) -> Fate:
+    """A system in which no two records have the same *field*; *empty* says whether a record may be without it."""
+
+    def fate(driver: Any, entity: str, write: Write) -> Outcome | None:
+        if write.op not in ("create", "update") or field not in write.fields:
+            return None
+        value = write.fields[field]
+        if value is None and not empty:
+            return Refused(f"422 {field} is missing")
+        others = [fields.get(field) for id, fields in driver.records(entity).items() if id != write.id]
+        return Refused(f"409 {field} is taken") if value is not None and value in others else None
+
+    return fate

@@ -23,7 +23,7 @@ from daemon.errors import NoSuch
 from tests.engine.account import FIELDS, Account
 from tests.engine.moody import Character
 from tests.engine.played import FATES, Killed, MoodyWorld, Played
-from tests.engine.world import people_sync, person
+from tests.engine.world import people_sync, person, swapping_sync
 
 SOAK = os.environ.get("TALLYSTICK_SOAK") == "1"
 SEED = os.environ.get("TALLYSTICK_SEED", "")
@@ -49,12 +49,14 @@ class Machine(Played, RuleBasedStateMachine):
         left=characters, right=characters, cuts=st.sampled_from([False, False, True]),
         gone_left=st.sampled_from(["delete", "delete", "hold", "retire"]),
         gone_right=st.sampled_from(["hold", "delete", "ignore"]), recreated=st.sampled_from(["hold", "relink"]),
+        swaps=st.booleans(),
     )  # fmt: skip
     def build(
-        self, left: Character, right: Character, cuts: bool, gone_left: Any, gone_right: Any, recreated: Any
-    ) -> None:
+        self, left: Character, right: Character, cuts: bool, gone_left: Any, gone_right: Any, recreated: Any,
+        swaps: bool,
+    ) -> None:  # fmt: skip
         few = Limit(count=1)
-        sync = people_sync(
+        sync = (swapping_sync if swaps else people_sync)(
             cases=Cases(gone_left=gone_left, gone_right=gone_right, recreated=recreated),
             guards=Guards(deletes=few, creates=Limit(count=2), updates=Limit(count=3), blanked=few, shrink=1.0),
         )
@@ -64,7 +66,7 @@ class Machine(Played, RuleBasedStateMachine):
             self.folder, {"L1": person(1), "L2": person(2), "L3": person(3)},
             {"R1": person(1), "R2": person(2), "R4": person(4)}, {"left": left, "right": right}, sync=sync,
         )  # fmt: skip
-        self.cuts = cuts
+        self.cuts, self.swaps = cuts, swaps
         self.account = Account(cuts)
         self.heal()
         self.world.adopted()
@@ -102,6 +104,16 @@ class Machine(Played, RuleBasedStateMachine):
         for here, field in zip((side, other(side)), fields, strict=False):
             if found := self.chosen(here, pick):
                 self.type_in(here, *found, field, self.fresh(field))
+
+    @rule(side=sides, pick=picks, third=st.booleans())
+    def swap(self, side: Side, pick: int, third: bool) -> None:
+        """Two or three people exchange their addresses, which no two may have."""
+        found = [person for n in range(2 + third) if (person := self.chosen(side, pick + n))]
+        if not self.swaps or len(set(found)) < 2 + third:
+            return
+        mails = [self.world.records(side)[id]["email"] for id, _ in found]
+        for (id, number), mail in zip(found, [*mails[1:], mails[0]], strict=True):
+            self.type_in(side, id, number, "email", mail)
 
     @rule(pick=picks)
     def renumber(self, pick: int) -> None:

@@ -1,6 +1,7 @@
 """This is where a test builds its small world: two systems in memory, a store, an audit log and a clock."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,13 @@ def people_sync(**more: Any) -> Sync:
         "fingerprint": "1",
     }
     return Sync(**(settings | more))
+
+
+def swapping_sync(**more: Any) -> Sync:
+    """The sync of most stories, where no two people have the same e-mail and nobody is known by it."""
+    usual = people_sync().rules
+    rules = tuple(replace(r, unique=True) if r.name == "email" else r for r in usual)
+    return people_sync(rules=rules, match_on=(Match(("number",)),), **more)
 
 
 class World:
