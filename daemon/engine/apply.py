@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from connectors.base import ConnectorError, Done, Lost, Outcome, Pending, Refused, Stale, Temporary, Write
 from daemon.audit.entries import Entry
 from daemon.core.model import Change, Decision, Pair
+from daemon.core.rounds import turned
 from daemon.core.rules import Side
 from daemon.core.swaps import in_order
 from daemon.engine.answers import TOGETHER, Progress, held, refused_together, testimony, unsettled
@@ -26,6 +27,7 @@ from daemon.engine.settle import reached_halfway, settled
 from daemon.engine.swaps import freed, going_on, notice, second_tries
 from daemon.engine.wires import entry, flight_item, make_write, may_create
 from daemon.store.flights import Flight
+from daemon.store.turns import PairTurns
 
 POOL = 4
 """Single writes on their way at once, for systems that take no batches."""
@@ -245,16 +247,27 @@ def _settle(
         if pair:
             pairs.append(pair)
             drop += _absorbed(decision)
+    turns = _turns(context, jobs, outcomes)
     notice(context, progress, ((j, o) for at, (j, o) in enumerate(zip(jobs, outcomes, strict=True)) if at not in again))
     size = context.audit.head.size
     flight = replace(flight, items=[_ordered(*each) for each in zip(flight.items, outcomes, strict=True)])
-    context.store.flights.settle(flight, results, pairs, size, not_before=not_before, drop=drop)
+    context.store.flights.settle(flight, results, pairs, size, not_before=not_before, drop=drop, turns=turns)
     told = [
         Entry(entry(context, item, "outcome", result), outcome=intent)
         for intent, item, result in zip(flight.intents, flight.items, results, strict=True)
         if result is not None
     ]
     progress.told.append((flight, told))
+
+
+def _turns(context: Context, jobs: Sequence[_Job], outcomes: Sequence[Outcome]) -> PairTurns:
+    """How often the writes that are done were made lately, field by field."""
+    answered = zip(jobs, outcomes, strict=True)
+    done = [(d.pair.key, c) for (d, c, _), outcome in answered if c.op == "update" and isinstance(outcome, Done)]
+    if not done:
+        return {}
+    known, line, now = context.store.turns.of([key for key, _ in done]), context.notcher.line, context.clock()
+    return {key: dict(turned(context.sync, known.get(key, {}), change, line, now)) for key, change in done}
 
 
 def _ordered(item: Mapping[str, Any], outcome: Outcome) -> Mapping[str, Any]:

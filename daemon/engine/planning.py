@@ -6,6 +6,7 @@ from dataclasses import replace
 from connectors.base import Record
 from daemon.core.model import UNANSWERED, Decision, Look, Pair
 from daemon.core.plan import decide_pair
+from daemon.core.rounds import steadied
 from daemon.core.rules import SIDES, Side, other
 from daemon.engine.answers import still_refused
 from daemon.engine.arrivals import with_arrivals
@@ -59,6 +60,7 @@ def _whole_pairs(context: Context, pairs: Mapping[int, Pair], known: Looks) -> I
     pairs = {key: pair for key, pair in pairs.items() if key not in quiet}
     fill(context, pairs, known)
     rulings = context.rulings if pairs else {}
+    worn = context.store.turns.worn(context.row.id, context.clock()) if pairs else {}
     for key, pair in pairs.items():
         left, right = (unless_late(context, pair, side, known[key][side]) for side in SIDES)
         if pair.state == "retired":
@@ -68,6 +70,7 @@ def _whole_pairs(context: Context, pairs: Mapping[int, Pair], known: Looks) -> I
             yield _still_back(pair, left, right)
             continue
         decision = decide_pair(context.sync, pair, left, right, context.notcher.line, rulings=rulings.get(key))
+        decision = steadied(context.sync, decision, worn.get(key, {}), context.notcher.line)
         if not still_refused(decision, context.clock()):
             yield decision
 

@@ -8,6 +8,7 @@ from connectors.base import Driver
 from daemon.audit.entries import Entry
 from daemon.audit.log import AuditLog
 from daemon.core.merge import WHOLE, Ruling
+from daemon.core.rounds import RESTLESS
 from daemon.core.rules import Side, Sync
 from daemon.engine.finding import Clock, look_at
 from daemon.engine.report import shown
@@ -34,7 +35,10 @@ def resolve(
         raise NoSuch(f"'{key}' of {sync.name} has no conflict now; see `tallystick why {sync.name} {quote(key)}`")
     if unknown := sorted(set(fields) - decision.held.keys()):
         raise NoSuch(f"field '{unknown[0]}' is not in conflict; in conflict: {', '.join(sorted(decision.held))}")
-    names = [name for name, why in decision.held.items() if (not fields or name in fields) and WHOLE not in why]
+    asked = {name: why for name, why in decision.held.items() if (not fields or name in fields) and WHOLE not in why}
+    if restless := next((name for name, why in asked.items() if RESTLESS in why), None):
+        raise NoSuch(f"{restless}: {asked[restless]}; make them agree, then: tallystick held retry {sync.name} {key}")
+    names = list(asked)
     left, right = decision.left.item, decision.right.item
     if left is None or right is None:
         raise TallystickError("a record of the pair cannot be read now; try again")

@@ -246,6 +246,7 @@ def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, prog
     context.store.save_sync(row)
     if not progress.halt and not context.request.only:
         context.store.journal.tidy(row.id, context.clock(), approvals=not verdict.trips)
+        context.store.turns.tidy(context.clock())
     reached("saved")
 
 

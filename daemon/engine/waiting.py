@@ -98,6 +98,7 @@ def retry(sync: Sync, store: Store, audit: AuditLog, key: str, *, actor: str) ->
     freed = [_freed(pair), *_former_partner(store, row.id, pair)]
     after = freed if heir is None else [_succeeded(store, row.id, pair, *heir)]
     audit.append([Entry({"action": "held.retry", "actor": actor, "sync": sync.name, "pair": pair.key})])
+    store.turns.forget(pair.key)
     store.pairs.remember(row.id, after)
     return {"sync": sync.name, "pair": pair.key, "retried": True}
 

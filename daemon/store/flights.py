@@ -13,6 +13,7 @@ from daemon.errors import StoreError
 from daemon.store.database import Database
 from daemon.store.pairs import Pairs
 from daemon.store.spending import draw
+from daemon.store.turns import PairTurns, write_turns
 from daemon.store.vault import Vault
 
 TESTIFIED = "testified"
@@ -94,6 +95,7 @@ class Flights:
         *,
         not_before: float = 0.0,
         drop: Collection[int] = (),
+        turns: PairTurns | None = None,
     ) -> None:
         """Remember what became of *flight* and of its pairs, in one transaction. The audit log hears of it next.
 
@@ -103,6 +105,7 @@ class Flights:
             self._pairs.write(db, flight.sync, list(pairs), drop=drop)
             answers = zip(flight.items, outcomes, strict=True)
             draw(db, flight.sync, [item for item, told in answers if told and told.get("result") == "done"])
+            write_turns(db, turns or {})
             db.execute("DELETE FROM aloft WHERE flight = ?", (flight.id,))
             for intent, item, outcome in zip(flight.intents, flight.items, outcomes, strict=True):
                 if outcome is None:

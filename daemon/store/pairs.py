@@ -164,6 +164,7 @@ class Pairs:
         """Nothing is known of any record of *sync* any more."""
         with self._db.transaction() as db:
             db.execute("DELETE FROM ruling WHERE pair IN (SELECT key FROM pair WHERE sync = ?)", (sync,))
+            db.execute("DELETE FROM turn WHERE pair IN (SELECT key FROM pair WHERE sync = ?)", (sync,))
             db.execute("DELETE FROM match_key WHERE sync = ?", (sync,))
             db.execute("DELETE FROM pair WHERE sync = ?", (sync,))
 
@@ -182,6 +183,7 @@ class Pairs:
         if drop:
             self._drop_keys(db, sync, drop)
             db.executemany("DELETE FROM ruling WHERE pair = ?", [(key,) for key in drop])
+            db.executemany("DELETE FROM turn WHERE pair = ?", [(key,) for key in drop])
             db.executemany("DELETE FROM pair WHERE key = ?", [(key,) for key in drop])
         if not pairs:
             return

@@ -80,6 +80,15 @@ CREATE TABLE spent (
     PRIMARY KEY (sync, kind, field, minute)
 ) WITHOUT ROWID;
 
+-- The last write of each field that was written within two days, and how often it was made: two sides that never agree
+-- are seen by it. `move` is 8 keyed bytes over the values before and after.
+CREATE TABLE turn (
+    pair INTEGER NOT NULL, field TEXT NOT NULL, side TEXT NOT NULL, move BLOB NOT NULL, count INTEGER NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (pair, field)
+) WITHOUT ROWID;
+CREATE INDEX turn_worn ON turn (count) WHERE count >= 3;
+
 CREATE TABLE approval (
     sync INTEGER NOT NULL, line BLOB NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL, expires REAL NOT NULL,
     PRIMARY KEY (sync, line)

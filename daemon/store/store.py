@@ -14,6 +14,7 @@ from daemon.store.journal import Journal
 from daemon.store.names import Names
 from daemon.store.pairs import Pairs
 from daemon.store.spending import Spending
+from daemon.store.turns import Turns
 from daemon.store.vault import Vault
 
 SCHEMA = Path(__file__).with_name("schema.sql")
@@ -42,7 +43,7 @@ class SyncRow:
 
 
 class Store:
-    """Everything the engine remembers: `pairs`, `flights`, `journal`, `names`, `spending`. For several threads."""
+    """All that is remembered: `pairs`, `flights`, `journal`, `names`, `spending`, `turns`. For several threads."""
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the store at *path*. Raises StoreError with the remedy."""
@@ -65,6 +66,7 @@ class Store:
         self.journal = Journal(self._db)
         self.names = Names(self._db)
         self.spending = Spending(self._db)
+        self.turns = Turns(self._db)
 
     def close(self) -> None:
         """Gives the file back."""
