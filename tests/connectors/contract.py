@@ -188,6 +188,18 @@ class DriverContract:
         assert value(subject, ids[0], subject.lookup) == before[ids[0]].fields[subject.lookup]
         assert listing(subject)[ids[1]] == before[ids[1]]
 
+    def test_an_update_leaves_alone_what_somebody_else_set_since(self, subject: Subject) -> None:
+        """Only what changes is sent: whatever a driver compares before it writes, the other fields are not written."""
+        (id,) = fill(subject, 1)
+        seen = get(subject, id, subject.text)
+        assert isinstance(seen, Record)
+        write(subject, Write("update", id, {subject.optional: "theirs"}))
+
+        for how in ({}, {"before": dict(seen.fields)}, {"before": dict(seen.fields), "version": seen.version}):
+            (outcome,) = write(subject, Write("update", id, {subject.text: "Ours"}, **how))
+            assert isinstance(outcome, Done | Stale), outcome
+            assert value(subject, id, subject.optional) == "theirs"
+
     def test_the_record_read_back_has_the_version_of_the_write(self, subject: Subject) -> None:
         (id,) = fill(subject, 1)
 
