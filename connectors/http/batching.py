@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connectors.base import Done, Lost, NotSent, Outcome, Permanent, Record, Refused, Write
-from connectors.http.facts import Batching, Entity, Writing
+from connectors.http.facts import Batching, Entity, Updating, Writing
 from connectors.http.records import Shape, Wanted
 from connectors.http.requester import Requester
 from connectors.http.select import pick
@@ -46,14 +46,16 @@ class Batcher:
             yield group
 
     def _fits(self, batching: Batching, write: Write) -> bool:
-        """A precondition or a key that the item has no place for would be lost: such a write goes alone."""
+        """A precondition or a key that the item has no place for would be lost: such a write goes alone. So does one
+        that needs the record as it is."""
         how = self._entity.operation(write.op)
         if how is None or write.op not in batching.ops:
             return False
         taken = names_in(batching.item)
         guarded = how.precondition is not None and write.version is not None and "version" not in taken
+        rereads = isinstance(how, Updating) and self._entity.rereads(how)
         keyed = getattr(how, "idempotency", None) is not None and write.key is not None and "key" not in taken
-        return not guarded and not keyed and how.job is None
+        return not guarded and not keyed and not rereads and how.job is None
 
     def _together(self, batching: Batching, group: list[Write], wanted: Wanted) -> Iterator[Outcome]:
         how = self._entity.operation(group[0].op)

@@ -342,7 +342,8 @@ class Entity(Facts):
     empty: Literal["omitted", "null", ""] = "null"
     """How emptiness is shown. `omitted`: a requested field that is missing becomes null."""
     nested: Literal["merge", "replace"] = "merge"
-    """Whether a partial object in an update keeps its siblings."""
+    """Whether a partial object in an update keeps its siblings. `replace`: it does not, so each update reads the record
+    and sends the objects that it touches whole, under the precondition; without one it is a fault."""
     capabilities: CapabilityFacts = CapabilityFacts()
     """What cannot be told from the rest."""
 
@@ -350,6 +351,22 @@ class Entity(Facts):
     def _has_times(self) -> "Entity":
         if self.capabilities.times_trusted and not (self.version and self.version.path):
             raise ValueError("times_trusted speaks of the version: name its place with `version: {path: ...}`")
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_siblings(self) -> "Entity":
+        update = self.write.update
+        if self.nested != "replace" or update is None or update.send != "changed":
+            return self
+        if self.read.get is None:
+            raise ValueError("nested: replace reads a record before it is updated: add read.get")
+        guarded = update.precondition is not None or self.capabilities.precondition
+        if not (guarded and self.version):
+            raise ValueError(
+                "nested: replace sends fields that nobody maps, and would undo what somebody else does to them"
+                " meanwhile: name `version` and `write.update.precondition`, or say `nested: merge` if partial objects"
+                " keep their siblings"
+            )
         return self
 
     @field_validator("id")
@@ -360,6 +377,10 @@ class Entity(Facts):
         if not value:
             raise ValueError("a composite id has at least one part")
         return tuple(checked_path(part) for part in value)
+
+    def rereads(self, how: Updating) -> bool:
+        """Whether an update is made of the record as the system shows it at that moment."""
+        return how.send == "whole" or (how.send == "changed" and self.nested == "replace")
 
     def operation(self, op: Op) -> Writing | None:
         """How this write is made; None where it is not."""

@@ -58,8 +58,10 @@ class Writer:
         if how is None:
             return NotSent(f"{self._place}: the definition has no write.{write.op}", permanent=True)
         try:
-            whole = isinstance(how, Updating) and how.send == "whole"
-            sent = self._send_whole(how, write) if whole else self._send(how, write, write.fields, write.version)
+            if isinstance(how, Updating) and self._entity.rereads(how):
+                sent = self._send_reread(how, write)
+            else:
+                sent = self._send(how, write, write.fields, write.version)
         except ValueError as e:  # a value that cannot be put into the request
             return Refused(f"{self._place}: {e}")
         return self.outcome(how, write, sent, wanted) if isinstance(sent, Verdict) else sent
@@ -68,7 +70,8 @@ class Writer:
     def _place(self) -> str:
         return f"{self._requester.system} {self._name}"
 
-    def _send_whole(self, how: Writing, write: Write) -> Verdict | Outcome:
+    def _send_reread(self, how: Updating, write: Write) -> Verdict | Outcome:
+        """Read, change and send back: the record, or the objects in it that the change touches."""
         try:
             seen = self._reader.raw(write.id or "")
         except Temporary as e:
@@ -81,9 +84,11 @@ class Writer:
             case Failed(_, message):
                 return NotSent(message)
             case (record, version):
-                if write.version is not None and version != write.version:
+                if version != write.version if write.version is not None else not _holds(record, write.before or {}):
                     return Stale(f"{self._place} {write.id}: changed since it was read")
-                return self._send(how, write, _merged(record, write.fields), version)
+                fields = _merged(record, write.fields)
+                touched = fields if how.send == "whole" else {name: fields[name] for name in write.fields}
+                return self._send(how, write, touched, version)
 
     def _send(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> Verdict | Outcome:
         values = self.values(how, write, fields, version)
@@ -232,6 +237,13 @@ def readable(response: Response) -> Any:
 def _is_a_page(response: Response) -> bool:
     """Whether something answered that people read: no proof that the system did what it was asked."""
     return "html" in response.headers.get("content-type", "") and bool(response.body.strip())
+
+
+def _holds(record: Any, seen: Any) -> bool:
+    """Whether *record* still shows everything in *seen*; what is absent counts as null."""
+    if isinstance(seen, Mapping):
+        return all(_holds(record.get(n) if isinstance(record, Mapping) else None, part) for n, part in seen.items())
+    return bool(record == seen) and isinstance(record, bool) == isinstance(seen, bool)
 
 
 def _merged(record: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
