@@ -139,6 +139,9 @@ class Capabilities:
     """`check` tells tenant or epoch, so that another system behind the same address is noticed."""
     merges: bool = False
     """`get` tells of a record that is gone into which one it was merged."""
+    steps: tuple[str, ...] = ()
+    """Names of the steps that a create has beside the record's own request. Each can be looked for before it is made.
+    """
     deactivated: Fields | None = None
     """What a deactivated record shows, so that a `deactivate` whose answer was lost can be probed."""
 
@@ -149,6 +152,8 @@ class Write:
 
     *before* has the shape of *fields* and holds the values last seen, for systems that compare before they write.
     *key* is the same for every attempt at the same create; *marker* is the value to leave in the marker field.
+    Of a create in steps, *done* holds what the steps that are made have answered, by name, and the record's id as
+    RECORD; with *doubt* an earlier attempt may have got further, so that each is looked for before it is made.
     """
 
     op: Op
@@ -158,6 +163,12 @@ class Write:
     version: str | None = None
     key: str | None = None
     marker: str | None = None
+    done: Mapping[str, Any] = field(default_factory=dict)
+    doubt: bool = False
+
+
+RECORD = "record"
+"""Under this name a create in steps remembers its record's id. No step can be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +176,14 @@ class Done:
     """It happened. *record* is what the system shows now, if it told; *version* is the one this write produced.
 
     A *record* of another version than *version* was read after somebody else's edit. *exact* says that nobody could
-    come between: the record was read in the transaction of the write itself.
+    come between: the record was read in the transaction of the write itself. *steps* are those of a create.
     """
 
     id: str
     version: str | None = None
     record: Record | None = None
     exact: bool = False
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +226,18 @@ class Pending:
     job: str
 
 
-Outcome: TypeAlias = Done | Refused | Stale | Lost | NotSent | Pending
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Of a create in steps, those in *done* are made, with what they answered; the next was not, for the reason *rest*.
+
+    Nothing is in doubt: a step whose answer is lost makes the whole create Lost.
+    """
+
+    done: Mapping[str, Any]
+    rest: Refused | Stale | NotSent
+
+
+Outcome: TypeAlias = Done | Refused | Stale | Lost | NotSent | Pending | Partial
 
 
 @dataclass(frozen=True, slots=True)

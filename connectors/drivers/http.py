@@ -192,6 +192,7 @@ def capabilities(entity: Entity) -> Capabilities:
         find=frozenset(reads.find.by) if reads.find else frozenset(),
         cursor=CursorRule(cursor.kind, cursor.lag, cursor.overlap) if cursor else None,
         empty="null" if entity.empty == "omitted" else entity.empty,
+        steps=tuple(step.name for step in writes.create.steps) if writes.create else (),
         batch=writes.batch.size if writes.batch else 1,
         atomic_batch=writes.batch is not None and writes.batch.atomic,
         writes=frozenset(op for op in _OPS if entity.operation(op) is not None),

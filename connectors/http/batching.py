@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connectors.base import Done, Lost, NotSent, Outcome, Permanent, Record, Refused, Write
-from connectors.http.facts import Batching, Entity, Updating, Writing
+from connectors.http.facts import Batching, Creating, Entity, Updating, Writing
 from connectors.http.records import Shape, Wanted
 from connectors.http.requester import Requester
 from connectors.http.select import pick
+from connectors.http.stepwise import Steps
 from connectors.http.templates import fill, names_in
 from connectors.http.verdict import Judge, Verdict
 from connectors.http.writing import Writer, readable, sent_or_not
@@ -20,6 +21,7 @@ class Batcher:
         self._requester, self._place, self._entity = requester, f"{requester.system} {name}", entity
         self.writer = writer
         """One by one."""
+        self._steps = Steps(requester, entity, writer)
         self._judge = Judge(entity.errors, entity.messages)
 
     def write(self, writes: Sequence[Write], wanted: Wanted) -> Iterator[Outcome]:
@@ -27,9 +29,13 @@ class Batcher:
         batching = self._entity.write.batch
         for group in self._groups(writes, batching):
             if batching is None or len(group) == 1:
-                yield from (self.writer.write(write, wanted) for write in group)
+                yield from (self._alone(write, wanted) for write in group)
             else:
                 yield from self._together(batching, group, wanted)
+
+    def _alone(self, write: Write, wanted: Wanted) -> Outcome:
+        stepwise = write.op == "create" and self._entity.write.create and self._entity.write.create.steps
+        return self._steps.create(write, wanted) if stepwise else self.writer.write(write, wanted)
 
     def _groups(self, writes: Sequence[Write], batching: Batching | None) -> Iterator[list[Write]]:
         group: list[Write] = []
@@ -47,15 +53,16 @@ class Batcher:
 
     def _fits(self, batching: Batching, write: Write) -> bool:
         """A precondition or a key that the item has no place for would be lost: such a write goes alone. So does one
-        that needs the record as it is."""
+        that needs the record as it is, and one in steps."""
         how = self._entity.operation(write.op)
         if how is None or write.op not in batching.ops:
             return False
         taken = names_in(batching.item)
         guarded = how.precondition is not None and write.version is not None and "version" not in taken
         rereads = isinstance(how, Updating) and self._entity.rereads(how)
+        stepwise = isinstance(how, Creating) and bool(how.steps)
         keyed = getattr(how, "idempotency", None) is not None and write.key is not None and "key" not in taken
-        return not guarded and not keyed and not rereads and how.job is None
+        return not (guarded or keyed or rereads or stepwise or how.job)
 
     def _together(self, batching: Batching, group: list[Write], wanted: Wanted) -> Iterator[Outcome]:
         how = self._entity.operation(group[0].op)

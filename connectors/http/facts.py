@@ -12,6 +12,7 @@ from connectors.http.asking import Ask
 from connectors.http.filters import Language
 from connectors.http.paging import PageRule
 from connectors.http.select import Expression
+from connectors.http.stages import Step, step_fault
 
 Kind: TypeAlias = Literal["rate", "temporary", "auth", "refused", "stale", "gone", "cursor_expired", "permanent"]
 """What an answer means.
@@ -215,6 +216,9 @@ class Writing(Ask):
 class Creating(Writing):
     """A new record."""
 
+    steps: tuple[Step, ...] = ()
+    """Further requests that belong to the birth, in order. Until all are made, the record has no partner."""
+
     id: str | tuple[str, ...] | None = None
     """Where the answer holds the new id, if elsewhere than in a record. Else the end of the Location header."""
     marker: Marker | None = None
@@ -367,6 +371,18 @@ class Entity(Facts):
                 " meanwhile: name `version` and `write.update.precondition`, or say `nested: merge` if partial objects"
                 " keep their siblings"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> "Entity":
+        create = self.write.create
+        if create is None or not create.steps:
+            return self
+        if create.job is not None:
+            raise ValueError("a create in `steps` is made at once: leave out `job`, or the steps")
+        parts = () if isinstance(self.id, str) else self.id
+        if fault := step_fault(create.steps, {"id", *parts}):
+            raise ValueError(fault)
         return self
 
     @field_validator("id")

@@ -52,8 +52,8 @@ class Writer:
         self._judge = Judge(entity.errors, entity.messages)
         self._shape = Shape(entity)
 
-    def write(self, write: Write, wanted: Wanted) -> Outcome:
-        """What came of one write; never raises for it."""
+    def write(self, write: Write, wanted: Wanted, more: Mapping[str, Any] | None = None) -> Outcome:
+        """What came of one write; never raises for it. *more* may be asked for by its request."""
         how = self._entity.operation(write.op)
         if how is None:
             return NotSent(f"{self._place}: the definition has no write.{write.op}", permanent=True)
@@ -61,7 +61,7 @@ class Writer:
             if isinstance(how, Updating) and self._entity.rereads(how):
                 sent = self._send_reread(how, write)
             else:
-                sent = self._send(how, write, write.fields, write.version)
+                sent = self._send(how, write, write.fields, write.version, more)
         except ValueError as e:  # a value that cannot be put into the request
             return Refused(f"{self._place}: {e}")
         return self.outcome(how, write, sent, wanted) if isinstance(sent, Verdict) else sent
@@ -90,8 +90,15 @@ class Writer:
                 touched = fields if how.send == "whole" else {name: fields[name] for name in write.fields}
                 return self._send(how, write, touched, version)
 
-    def _send(self, how: Writing, write: Write, fields: Mapping[str, Any], version: str | None) -> Verdict | Outcome:
-        values = self.values(how, write, fields, version)
+    def _send(
+        self,
+        how: Writing,
+        write: Write,
+        fields: Mapping[str, Any],
+        version: str | None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Verdict | Outcome:
+        values = self.values(how, write, fields, version) | dict(more or {})
         headers = {}
         if how.precondition is not None and version is not None:
             headers[how.precondition.header] = version
@@ -119,7 +126,7 @@ class Writer:
 
     def outcome(self, how: Writing, write: Write, verdict: Verdict, wanted: Wanted) -> Outcome:
         status = verdict.response.status
-        if verdict.fine and _is_a_page(verdict.response):
+        if verdict.fine and is_a_page(verdict.response):
             return Lost(f"{verdict.response.where}: {status} with a web page; a login or a proxy may have answered")
         if verdict.fine and how.job and (job := pick(how.job.id, readable(verdict.response))) is not None:
             return Pending(f"{write.op} {as_text(job)}")
@@ -127,23 +134,11 @@ class Writer:
             return Done(write.id or "")
         if not verdict.fine and status in how.stale:
             return Stale(str(verdict))
-        match verdict.kind:
-            case None:
-                return self._done(how, write, verdict.response, wanted)
-            case "rate":
-                return NotSent(str(verdict), verdict.retry_after)
-            case "auth":
-                return NotSent(f"{verdict}: not let in; check auth: and permissions", permanent=True)
-            case "stale":
-                return Stale(str(verdict))
-            case "gone" if isinstance(how, Creating) and not names_in(how.path):
-                return NotSent(f"{verdict}: there is no such collection; check the path", permanent=True)
-            case "refused" | "gone":
-                return Refused(str(verdict))
-            case "permanent" | "cursor_expired" if status >= 400:
-                return NotSent(str(verdict), permanent=True)
-            case _:
-                return Lost(str(verdict))
+        if verdict.kind is None:
+            return self._done(how, write, verdict.response, wanted)
+        if verdict.kind == "gone" and isinstance(how, Creating) and not names_in(how.path):
+            return NotSent(f"{verdict}: there is no such collection; check the path", permanent=True)
+        return trouble(verdict)
 
     def poll(self, job: str) -> Outcome:
         """How a job stands. Raises what a read raises."""
@@ -227,6 +222,23 @@ def sent_or_not(send: Callable[[], Verdict]) -> Verdict | Outcome:
         return Refused(str(e))
 
 
+def trouble(verdict: Verdict) -> Refused | Stale | NotSent | Lost:
+    """What came of a write that was answered, and not granted."""
+    match verdict.kind:
+        case "rate":
+            return NotSent(str(verdict), verdict.retry_after)
+        case "auth":
+            return NotSent(f"{verdict}: not let in; check auth: and permissions", permanent=True)
+        case "stale":
+            return Stale(str(verdict))
+        case "refused" | "gone":
+            return Refused(str(verdict))
+        case "permanent" | "cursor_expired" if verdict.response.status >= 400:
+            return NotSent(str(verdict), permanent=True)
+        case _:
+            return Lost(str(verdict))
+
+
 def readable(response: Response) -> Any:
     try:
         return response.json() if response.body else None
@@ -234,7 +246,7 @@ def readable(response: Response) -> Any:
         return None
 
 
-def _is_a_page(response: Response) -> bool:
+def is_a_page(response: Response) -> bool:
     """Whether something answered that people read: no proof that the system did what it was asked."""
     return "html" in response.headers.get("content-type", "") and bool(response.body.strip())
 

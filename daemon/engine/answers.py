@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from connectors.base import Done, Lost, NotSent, Outcome, Pending, Refused, Stale
+from connectors.base import Done, Lost, NotSent, Outcome, Partial, Pending, Refused, Stale
 from daemon.audit.entries import Entry
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import Side
@@ -46,7 +46,10 @@ def testimony(context: Context, side: Side, outcome: Outcome, progress: Progress
     match outcome:
         case Done(id=id, version=version):
             progress.counts["written"] += 1
-            return {"result": "done", "record": id, "version": version}
+            steps = {"steps": list(outcome.steps)} if outcome.steps else {}
+            return {"result": "done", "record": id, "version": version, **steps}
+        case Partial(done=done, rest=rest):
+            return {**(testimony(context, side, rest, progress) or {}), "steps": list(done)}
         case Refused(message):
             progress.counts["refused"] += 1
             return {"result": "refused", "message": message}
@@ -93,6 +96,9 @@ def unsettled(
         case Stale(message):
             progress.stale.append(decision.pair)
             return held(context, decision, "stale", {"why": message})
+        case Partial(rest=rest):
+            waits = held(context, decision, "stale", {"why": rest.message})
+            return unsettled(context, decision, rest, progress, not_before) or waits
         case _:
             return None
 

@@ -10,7 +10,19 @@ from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any, TypeAlias
 
-from connectors.base import ConnectorError, Done, Lost, Outcome, Pending, Refused, Stale, Temporary, Write
+from connectors.base import (
+    RECORD,
+    ConnectorError,
+    Done,
+    Lost,
+    Outcome,
+    Partial,
+    Pending,
+    Refused,
+    Stale,
+    Temporary,
+    Write,
+)
 from daemon.audit.entries import Entry
 from daemon.core.model import Change, Decision, Pair
 from daemon.core.rounds import turned
@@ -24,6 +36,7 @@ from daemon.engine.context import Context
 from daemon.engine.decisions import Plan
 from daemon.engine.failpoints import reached
 from daemon.engine.settle import reached_halfway, settled
+from daemon.engine.stepwise import finished, given_at_birth, half_made
 from daemon.engine.swaps import freed, going_on, notice, second_tries
 from daemon.engine.wires import entry, flight_item, make_write, may_create
 from daemon.store.flights import Flight
@@ -184,7 +197,7 @@ def _fly(
     context.store.flights.mark_sent(flight, not_before, finished=finished)
     progress.told.clear()
     reached("sent")
-    outcomes = _send(context, side, [write for _, _, write in jobs])
+    outcomes = send(context, side, [write for _, _, write in jobs])
     reached("written")
     again = refused_together(window.atomic_batch, outcomes)
     _settle(context, flight, jobs, outcomes, done, progress, not_before, again)
@@ -193,7 +206,7 @@ def _fly(
     return [[jobs[at] for at in half] for half in (again[:middle], again[middle:]) if half]
 
 
-def _send(context: Context, side: Side, writes: Sequence[Write]) -> list[Outcome]:
+def send(context: Context, side: Side, writes: Sequence[Write]) -> list[Outcome]:
     """One outcome per write. A driver that breaks leaves the rest unknown, never forgotten."""
     driver, view = context.drivers[side], context.views[side]
 
@@ -236,6 +249,12 @@ def _settle(
         halfway = replace(decision, pair=reached_halfway(decision, done[id(decision)], context.views))
         if not isinstance(outcome, Done):
             pair = unsettled(context, halfway, outcome, progress, not_before)
+            if pair and isinstance(outcome, Partial):
+                sent = _given_to(context, change, outcome)
+                pair = half_made(pair, decision.pair, outcome, flight.items[at], sent)
+        elif given_at_birth(decision.pair):
+            pair = finished(decision, change.side, outcome, context.clock())
+            progress.stale.append(pair)
         elif change is decision.changes[-1] and not change.parks:
             pair = settled(decision, done[id(decision)], context.views, context.clock())
         else:
@@ -258,6 +277,12 @@ def _settle(
         if result is not None
     ]
     progress.told.append((flight, told))
+
+
+def _given_to(context: Context, change: Change, outcome: Partial) -> Mapping[str, bytes]:
+    """What a record in the making was given, by its own id."""
+    values = ((move.field, move.value) for move in change.moves)
+    return context.views[change.side].sent_digests(str(outcome.done.get(RECORD, "")), values)
 
 
 def _turns(context: Context, jobs: Sequence[_Job], outcomes: Sequence[Outcome]) -> PairTurns:

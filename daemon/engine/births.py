@@ -15,6 +15,7 @@ from daemon.core.model import Change, Decision, Move
 from daemon.core.rules import Birth, Side, other
 from daemon.core.types import empty
 from daemon.engine.context import Context
+from daemon.engine.stepwise import made
 from daemon.engine.wires import identity
 
 _CLASSES = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "!#%+-.:=?@_")
@@ -95,7 +96,7 @@ def _name(context: Context, decision: Decision, birth: Birth, side: Side, values
     owners = [context.store.names.owner(digest) for digest in digests]
     ours = [n for n, owner in enumerate(owners) if owner == me]
     fresh = [n for n, owner in enumerate(owners) if owner is None]
-    if ours and context.views[side].capabilities.idempotent_create:
+    if ours and (context.views[side].capabilities.idempotent_create or made(decision.pair)):
         return candidates[ours[0]]  # the earlier attempt may have arrived: its key must not meet another name
     for n in (*ours, *fresh):
         if _free(context, birth, side, candidates[n]) and context.store.names.give(digests[n], me):

@@ -76,6 +76,10 @@ class Lookers:
         found = self._ask("SELECT number FROM seat WHERE id = ?", _named(id)).fetchone() if len(self) else None
         return found[0] if found and found[0] not in self._left else None
 
+    def called(self, ids: Iterable[str]) -> list[int]:
+        """The numbers of those of these ids that still look."""
+        return [number for id in ids if (number := self.number(id)) is not None]
+
     def pair(self, number: int) -> Pair | None:
         """Its row; None for a newcomer."""
         return self._pairs.get(number)

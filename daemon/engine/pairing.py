@@ -14,6 +14,7 @@ from daemon.core.model import Half, Pair
 from daemon.core.rules import SIDES, Side, Sync, other
 from daemon.engine.context import Context
 from daemon.engine.finding import Clock, ask, busy, find
+from daemon.engine.stepwise import KEPT
 from daemon.errors import Busy, NoSuch
 from daemon.store.store import Store
 
@@ -234,5 +235,5 @@ def _told_half(half: Half) -> dict[str, Any]:
 
 
 def plain(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """*detail* as it may be told: without digests."""
-    return {name: value for name, value in detail.items() if not isinstance(value, bytes)}
+    """*detail* as it may be told: without digests, and without what a system answered to half a birth."""
+    return {name: value for name, value in detail.items() if name != KEPT and not isinstance(value, bytes)}

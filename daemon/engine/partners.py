@@ -19,6 +19,7 @@ from daemon.engine.births import foretold
 from daemon.engine.context import Context
 from daemon.engine.lookers import Lookers
 from daemon.engine.looking import Looks, fill
+from daemon.engine.stepwise import still_half_made
 
 _Sides: TypeAlias = Mapping[Side, Lookers]
 
@@ -42,6 +43,7 @@ def loners(context: Context, lookers: _Sides, busy: Collection[int], apart: Coll
     taken = _taken(context, lookers, busy, apart)
     for side in SIDES:
         _leave_out_given_up(lookers[side])
+    unfinished = apart(lookers)
     found = _found(match(context.sync.match_on, lambda at: _seats(at, lookers, taken)), len(lookers["left"]))
     keys = {side: context.store.pairs.new_keys(len(lookers[side])) for side in SIDES}
 
@@ -58,6 +60,8 @@ def loners(context: Context, lookers: _Sides, busy: Collection[int], apart: Coll
             elif side == "left":
                 partner, asked = who("right", found.partners[number]), number in found.asked
                 yield from _matched(context, *who("left", number), *partner, asked=asked)
+        for number in unfinished[side]:
+            yield from map(still_half_made, _unmatched(context, side, *who(side, number)))
 
 
 def _torn(torn: Ambiguous, lookers: _Sides, taken: Mapping[Side, Sequence[Half]]) -> Mapping[str, Any]:

@@ -12,10 +12,11 @@ from typing import Any
 from connectors.base import ConnectorError, Done, Failed, Gone, Lost, Record, Refused, Stale
 from connectors.paths import quote
 from daemon.audit.entries import Entry
-from daemon.core.model import Half, Pair, Reason
-from daemon.core.rules import SIDES, Side, other
+from daemon.core.model import Pair, Reason
+from daemon.core.rules import SIDES, Side
 from daemon.engine.answers import at_work, refused
 from daemon.engine.context import Context
+from daemon.engine.lost_births import adopt, ask_create, go_on, held_open, newborn, read_again, verdict, window
 from daemon.engine.settle import carried, free
 from daemon.engine.wires import entry
 from daemon.store.flights import Flight
@@ -31,9 +32,10 @@ def recover(context: Context) -> frozenset[int]:
             _cancel(context, flight)
         elif flight.state == "settled":
             testify(context, flight)
-        elif not _ripe(context, flight) or not _probe(context, flight):
-            waiting |= {item["pair"] for item in flight.items}
-            _keep_waiting(context, flight)
+        else:
+            still_open = _probe(context, flight) if _ripe(context, flight) else flight.items
+            waiting |= {item["pair"] for item in still_open}
+            _keep_waiting(context, still_open)
     return frozenset(waiting)
 
 
@@ -82,27 +84,44 @@ def _cancel(context: Context, flight: Flight) -> None:
         context.store.flights.finish([flight])
 
 
-def _probe(context: Context, flight: Flight) -> bool:
-    """Ask the system what became of each item. False when it cannot be asked now."""
-    outcomes: list[Mapping[str, Any] | None] = []
-    pairs: list[Pair] = []
+def _probe(context: Context, flight: Flight) -> Sequence[Mapping[str, Any]]:
+    """Ask the system what became of each item. Returns those of which nobody can say yet."""
     try:
-        for item in flight.items:
-            heard = _ask_job(context, flight, item) if "job" in item else _ask(context, item)
-            if heard is None:
-                return False
-            outcome, pair = heard
-            outcomes.append(outcome)
-            pairs += [pair] if pair else []
+        heard = [_hear(context, flight, item) for item in flight.items]
     except ConnectorError as fault:
         context.say(f"a write whose answer was lost cannot be checked yet: {fault}")
-        return False
-    _end(context, flight, outcomes, pairs)
-    return True
+        return flight.items
+    still_open = [item for item, told in zip(flight.items, heard, strict=True) if told is None]
+    if len(still_open) < len(flight.items):
+        pairs = [pair for _, pair in filter(None, heard) if pair]
+        _end(
+            context, flight, [told and told[0] for told in heard], pairs, not_before=_later(context, flight, still_open)
+        )
+    return still_open
 
 
-def _end(context: Context, flight: Flight, outcomes: Sequence[Mapping[str, Any] | None], pairs: Sequence[Pair]) -> None:
-    context.store.flights.settle(flight, outcomes, pairs, context.audit.head.size)
+def _later(context: Context, flight: Flight, items: Sequence[Mapping[str, Any]]) -> float:
+    """When the system cannot be at work any more on what is still open: on steps that were gone on with, on orders."""
+    asked = [context.clock() + window(context, item["side"]) for item in items if "wish" in item]
+    return max([flight.not_before, *asked])
+
+
+def _hear(context: Context, flight: Flight, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pair | None] | None:
+    """What became of one item; None where nobody can say yet."""
+    if "wish" in item:
+        return go_on(context, flight, item)
+    return _ask_job(context, flight, item) if "job" in item else _ask(context, item)
+
+
+def _end(
+    context: Context,
+    flight: Flight,
+    outcomes: Sequence[Mapping[str, Any] | None],
+    pairs: Sequence[Pair],
+    *,
+    not_before: float = 0.0,
+) -> None:
+    context.store.flights.settle(flight, outcomes, pairs, context.audit.head.size, not_before=not_before)
     done = Flight(flight.id, flight.sync, flight.run, flight.first, "settled", flight.items, outcomes)
     entries = [
         Entry(entry(context, item, "outcome", outcome), outcome=intent)
@@ -117,16 +136,16 @@ def _ask_job(context: Context, flight: Flight, item: Mapping[str, Any]) -> tuple
     """How the job stands that carries the write out; None while the system works on it."""
     side: Side = item["side"]
     (outcome,) = context.drivers[side].poll(context.sync.end(side).entity, [item["job"]])
-    pair = context.store.pairs.get([item["pair"]]).get(item["pair"]) or _newborn(item)
+    pair = context.store.pairs.get([item["pair"]]).get(item["pair"]) or newborn(item)
     match outcome:
         case Refused(message):
-            held = refused(_held(pair, message, "refused"), item["line"], context.clock())
+            held = refused(held_open(pair, message, "refused"), item["line"], context.clock())
             return {"result": "refused", "message": message}, held
         case Stale(message):
-            return {"result": "stale", "message": message}, _waiting(pair, "stale")
+            return {"result": "stale", "message": message}, read_again(pair, "stale")
         case Done(id) if item["op"] == "create" and id:
             (answer,) = context.get(side, [id]).values()
-            return None if isinstance(answer, Failed) else _adopt(context, item, pair, answer, "its job is done")
+            return None if isinstance(answer, Failed) else adopt(context, item, pair, answer, "its job is done")
         case Done() if item["op"] != "create":
             told, after = _ask(context, item)
             return {**told, "result": "done", "message": "its job is done"}, after
@@ -138,7 +157,7 @@ def _ask_job(context: Context, flight: Flight, item: Mapping[str, Any]) -> tuple
 def _ask(context: Context, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], Pair | None]:
     pair = context.store.pairs.get([item["pair"]]).get(item["pair"])
     if item["op"] == "create":
-        return _ask_create(context, item, pair)
+        return ask_create(context, item, pair)
     (answer,) = _get(context, item["side"], item["id"])
     if item["op"] == "delete":
         happened = isinstance(answer, Gone)
@@ -146,12 +165,12 @@ def _ask(context: Context, item: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
         off = context.views[item["side"]].capabilities.deactivated
         happened = isinstance(answer, Gone) or (isinstance(answer, Record) and bool(off) and _holds(answer.fields, off))
         if happened and pair:  # what it shows is no field of ours: nothing else would tell the next plan
-            return _verdict(True, item["id"]), _switched_off(pair, item)
+            return verdict(True, item["id"]), _switched_off(pair, item)
     else:
         happened = isinstance(answer, Record) and _shows(context, item, answer)
         pair = _with_sent(context, item, pair, answer) if pair and isinstance(answer, Record) else pair
     # either way the pair is read and merged anew in this run: what happened shows as equal, what did not is moved again
-    return _verdict(happened, item["id"]), _waiting(pair, "stale") if pair else None
+    return verdict(happened, item["id"]), read_again(pair, "stale") if pair else None
 
 
 def _switched_off(pair: Pair, item: Mapping[str, Any]) -> Pair:
@@ -175,41 +194,6 @@ def _holds(shown: Any, wanted: Any) -> bool:
     return bool(shown == wanted)
 
 
-def _ask_create(context: Context, item: Mapping[str, Any], pair: Pair | None) -> tuple[Mapping[str, Any], Pair | None]:
-    """A record that may have been born: found once it is ours, found twice a person decides, not found it never was."""
-    side: Side = item["side"]
-    view = context.views[side]
-    pair = pair or _newborn(item)
-    by = {view.capabilities.marker: item["marker"]} if view.capabilities.marker else item["find"]
-    if not by:
-        if view.capabilities.idempotent_create:
-            return {"result": "unknown", "message": "sent again under the same key"}, _waiting(pair, "stale")
-        return _verdict(False, None), _held(pair, "nothing can look the created record up; compare by hand")
-    found = context.drivers[side].find(view.end.entity, by, consistent=True, fields=view.wanted)
-    if len(found) > 1:
-        return {"result": "unknown", "message": f"{len(found)} records match"}, _held(pair, "several records match")
-    if not found:
-        return _verdict(False, None), _waiting(pair, "stale")
-    record = found[0]
-    claimed = context.store.pairs.known(context.row.id, side, [record.id])
-    if claimed and claimed[record.id].key != pair.key:
-        return {"result": "unknown", "message": "the match is another pair's record"}, _held(pair, "the match is taken")
-    return _adopt(context, item, pair, record, "found by probing")
-
-
-def _adopt(
-    context: Context, item: Mapping[str, Any], pair: Pair, record: Record | Gone, why: str
-) -> tuple[Mapping[str, Any], Pair]:
-    """The pair with the record that its create made, to be merged from what it was born with."""
-    side: Side = item["side"]
-    sent = _sent_at_birth(context, item, record) if isinstance(record, Record) else {}
-    born = Half(record.id, None, b"", {}, sent, tuple(key or None for key in item["keys"]))
-    source = pair.half(other(side))
-    halves = {side: born, other(side): replace(source, agreed=item["source"]) if source else None}
-    adopted = Pair(pair.key, halves["left"], halves["right"], "held", "stale", {}, "created", since=context.clock())
-    return {"result": "done", "record": record.id, "message": why}, adopted
-
-
 def _shows(context: Context, item: Mapping[str, Any], record: Record) -> bool:
     seen = context.views[item["side"]].item(record)
     return all(seen.digests.get(name) == digest for name, digest in item["digests"].items())
@@ -222,30 +206,17 @@ def _with_sent(context: Context, item: Mapping[str, Any], pair: Pair, record: Re
     return carried(pair, item["side"], ours, item["source"])
 
 
-def _sent_at_birth(context: Context, item: Mapping[str, Any], record: Record) -> dict[str, bytes]:
-    """What a created record was given. The digests were taken before it had an id; another value there is an edit."""
-    view = context.views[item["side"]]
-    now, unnamed = view.item(record).digests, view.item(replace(record, id="")).digests
-    return {name: now[name] if unnamed[name] == given else given for name, given in item["digests"].items()}
-
-
-def _verdict(happened: bool, id: str | None) -> dict[str, Any]:
-    if happened:
-        return {"result": "done", "record": id, "message": "found by probing"}
-    return {"result": "not_done", "record": id, "message": "probing shows that it did not happen"}
-
-
-def _keep_waiting(context: Context, flight: Flight) -> None:
+def _keep_waiting(context: Context, items: Sequence[Mapping[str, Any]]) -> None:
     """A write that may have happened keeps its pair from being planned a second time, where people see it wait."""
-    known = context.store.pairs.get(item["pair"] for item in flight.items)
+    known = context.store.pairs.get(item["pair"] for item in items)
     held = []
-    for item in flight.items:
+    for item in items:
         pair = known.get(item["pair"])
         reason, why = _why_open(item)
         if pair is None and item["op"] == "create" and item["new"]:
-            held.append(_held(_newborn(item), why, reason))
+            held.append(held_open(newborn(item), why, reason))
         elif pair is not None and pair.reason != reason:
-            held.append(replace(_held(pair, why, reason), since=context.clock()))
+            held.append(replace(held_open(pair, why, reason), since=context.clock()))
     context.store.pairs.remember(context.row.id, held)
 
 
@@ -254,17 +225,3 @@ def _why_open(item: Mapping[str, Any]) -> tuple[Reason, str]:
         return "pending", at_work(item["job"])
     lost = f"the answer to its {item['op']} was lost"
     return "unknown", f"{lost}; it is looked for once {item['side']} cannot be at work on it"
-
-
-def _newborn(item: Mapping[str, Any]) -> Pair:
-    source = other(item["side"])
-    half = Half(item[source], keys=tuple(key or None for key in item["keys"]))
-    return Pair(item["pair"], half, None) if source == "left" else Pair(item["pair"], None, half)
-
-
-def _waiting(pair: Pair, reason: Any) -> Pair:
-    return Pair(pair.key, pair.left, pair.right, "held", reason, {}, pair.born, since=pair.since or 1.0)
-
-
-def _held(pair: Pair, why: str, reason: Reason = "unknown") -> Pair:
-    return Pair(pair.key, pair.left, pair.right, "held", reason, {"why": why}, pair.born, since=pair.since or 1.0)

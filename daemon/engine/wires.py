@@ -12,6 +12,7 @@ from daemon.engine.context import Context
 from daemon.engine.report import HIDDEN, shown
 from daemon.engine.settle import origin
 from daemon.engine.spending import draws
+from daemon.engine.stepwise import given_at_birth, made
 
 
 def make_write(context: Context, decision: Decision, change: Change) -> Write:
@@ -25,7 +26,8 @@ def make_write(context: Context, decision: Decision, change: Change) -> Write:
     if change.op == "create":
         key = identity(context, decision, change.side)
         fields = _merged(context.sync.birth.get(change.side, {}), paths.patch({}, values))
-        return Write("create", fields=fields, key=key, marker=key if view.capabilities.marker else None)
+        marker = key if view.capabilities.marker else None
+        return Write("create", fields=fields, key=key, marker=marker, done=made(decision.pair))
     assert item is not None
     whole = view.capabilities.nested == "replace"
     fields = paths.patch(item.record.fields, values, whole=whole)
@@ -81,7 +83,15 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
         "keys": [key or b"" for key in source.keys] if source else [],
         "draws": draws(context, decision, change),
         "at": context.clock(),
+        **_birth_in_steps(view.capabilities, decision, write),
     }
+
+
+def _birth_in_steps(capabilities: Capabilities, decision: Decision, write: Write) -> dict[str, Any]:
+    """All that a create in steps is gone on with, should its answer be lost; nothing for any other write."""
+    if write.op != "create" or not capabilities.steps:
+        return {}
+    return {"wish": {"fields": write.fields, "done": write.done}, **given_at_birth(decision.pair)}
 
 
 def entry(

@@ -1,4 +1,5 @@
--- The store remembers what both sides last agreed on. It holds names and keyed digests; values only in `flight`, encrypted.
+-- The store remembers what both sides last agreed on. It holds names and keyed digests. Values are in `flight` alone, and
+-- in `pair.detail` what the steps of a half-made record have answered; both encrypted.
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 

@@ -1,0 +1,69 @@
+"""This is where a birth in several requests is followed up: what is made of it, and what its record was given.
+
+Until the last step is made, the record has no partner, whoever finds it in a listing: it is the half-made one's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from connectors.base import RECORD, Done, Partial
+from daemon.core.model import Decision, Half, Pair
+from daemon.core.rules import SIDES, Side, other
+from daemon.engine.lookers import Lookers
+
+KEPT = "unfinished"
+"""Under this name a pair's detail holds the answers of the steps that are made. People are told the names alone."""
+
+
+def made(pair: Pair) -> Mapping[str, Any]:
+    """What the steps that are made have answered, by name."""
+    return dict(pair.detail.get(KEPT, {}).get("done", {}))
+
+
+def given_at_birth(pair: Pair) -> dict[str, Any]:
+    """What the half-made record was given and whence, in the words of a flight's item; nothing before it is there."""
+    return dict(pair.detail.get(KEPT, {}).get("born", {}))
+
+
+def half_made(pair: Pair, before: Pair, outcome: Partial, item: Mapping[str, Any], sent: Mapping[str, bytes]) -> Pair:
+    """*pair* with what the steps of *before* and of this attempt have made. *sent* are the digests of what it gives."""
+    born = given_at_birth(before)
+    if RECORD in outcome.done and not born:
+        born = {"digests": dict(sent), "source": dict(item["source"]), "keys": list(item["keys"])}
+    kept = {"done": dict(outcome.done), "born": born}
+    return replace(pair, detail={**pair.detail, "steps": list(outcome.done), KEPT: kept})
+
+
+def still_half_made(decision: Decision) -> Decision:
+    """*decision* about a half-made record, which forgets nothing of it while it waits."""
+    kept = {name: decision.pair.detail[name] for name in ("steps", KEPT) if name in decision.pair.detail}
+    return replace(decision, detail={**decision.detail, **kept}) if decision.state == "held" else decision
+
+
+def finished(decision: Decision, side: Side, done: Done, now: float) -> Pair:
+    """The pair whose record is whole at last: to be merged from what it was born with, which may be some time ago."""
+    born, source = given_at_birth(decision.pair), decision.pair.half(other(side))
+    assert source is not None
+    half = Half(done.id, None, b"", {}, born["digests"], tuple(key or None for key in born["keys"]))
+    halves = {side: half, other(side): replace(source, agreed=born["source"])}
+    why = {"why": "it was half made for a while; both records are read again"}
+    return replace(
+        decision.pair, left=halves["left"], right=halves["right"], state="held", reason="stale", detail=why,
+        born="created", since=now, next_try=0.0, attempts=0, line=b"",
+    )  # fmt: skip
+
+
+def apart(lookers: Mapping[Side, Lookers]) -> dict[Side, list[int]]:
+    """Take those whose partner is half made out of *lookers*, with whoever looks like that partner: their numbers."""
+    found: dict[Side, list[int]] = {}
+    for side in SIDES:
+        mine, across = lookers[side], lookers[other(side)]
+        rows = {number: pair for number, pair in mine.rows().items() if KEPT in pair.detail}
+        keys = [key for number in rows for key in mine.item(number).keys]
+        keys += [key for pair in rows.values() for key in given_at_birth(pair).get("keys", ())]
+        ids = [made(pair)[RECORD] for pair in rows.values() if RECORD in made(pair)]
+        mine.leave(rows)
+        across.leave([*across.carriers(keys), *across.called(ids)])
+        found[side] = list(rows)
+    return found
