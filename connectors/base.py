@@ -110,6 +110,11 @@ class Capabilities:
 
     precondition: bool = False
     """Updates and deletes carry the version or the old values and fail as Stale when the record changed meanwhile."""
+    compares: bool = False
+    """The values that a write replaces are compared before it, not the version of the whole record: an edit of another
+    field passes, and so does one in the moment between, where the system does not do both at once."""
+    read_back: bool = False
+    """Creates and updates are answered with the record as they left it, and with its version."""
     idempotent_create: bool = False
     """A create repeated with the same key makes one record."""
     marker: str | None = None
@@ -139,6 +144,10 @@ class Capabilities:
     """`check` tells tenant or epoch, so that another system behind the same address is noticed."""
     merges: bool = False
     """`get` tells of a record that is gone into which one it was merged."""
+    gets: int = 1
+    """Most records that one request of `get` asks for. For the estimate of a plan."""
+    requests: Mapping[Op, int] = field(default_factory=dict)
+    """Requests that one write takes, where it is more than one. For the estimate of a plan."""
     steps: tuple[str, ...] = ()
     """Names of the steps that a create has beside the record's own request. Each can be looked for before it is made.
     """

@@ -74,6 +74,8 @@ class FileDriver:
         more: set[Op] = {"deactivate"} if facts.deactivate else set()
         return Capabilities(
             precondition=True,
+            read_back=True,
+            gets=1000,
             find=frozenset(map(quote, known)),
             batch=1000,
             empty="" if facts.format == "csv" else "null",

@@ -180,18 +180,25 @@ def capabilities(entity: Entity) -> Capabilities:
     reads, writes = entity.read, entity.write
     cursor = reads.changed.cursor if reads.changed else None
     guarded = [how for how in (writes.update, writes.delete, writes.deactivate) if how is not None]
+    told = {name: value for name, value in entity.capabilities.model_dump().items() if value is not None}
+    strict = bool(guarded) and all(how.precondition is not None for how in guarded)
+    rereads = writes.update is not None and entity.rereads(writes.update)
+    answering = [how for how in (writes.create, writes.update) if how is not None]
     implied: dict[str, Any] = {
-        "precondition": bool(guarded) and all(how.precondition is not None for how in guarded),
+        "precondition": strict,
+        "compares": rereads and not (strict or told.get("precondition")),
+        "read_back": entity.version is not None and all(how.record is not None for how in answering),
         "idempotent_create": writes.create is not None and writes.create.idempotency is not None,
         "tombstones": reads.deleted is not None,
         "merges": reads.get is not None and reads.get.into is not None,
     }
-    told = {name: value for name, value in entity.capabilities.model_dump().items() if value is not None}
     return Capabilities(
         **{**implied, **told},
         find=frozenset(reads.find.by) if reads.find else frozenset(),
         cursor=CursorRule(cursor.kind, cursor.lag, cursor.overlap) if cursor else None,
         empty="null" if entity.empty == "omitted" else entity.empty,
+        gets=reads.get.batch or 1 if reads.get else 1,
+        requests=_requests(entity),
         steps=tuple(step.name for step in writes.create.steps) if writes.create else (),
         batch=writes.batch.size if writes.batch else 1,
         atomic_batch=writes.batch is not None and writes.batch.atomic,
@@ -199,6 +206,13 @@ def capabilities(entity: Entity) -> Capabilities:
         marker=_marker(entity),
         deactivated=_deactivated(entity),
     )
+
+
+def _requests(entity: Entity) -> dict[Op, int]:
+    """What takes more than one request: a create in steps, an update of the record as it is."""
+    create, update = entity.write.create, entity.write.update
+    found: dict[Op, int] = {"create": 1 + len(create.steps)} if create and create.steps else {}
+    return found | ({"update": 2} if update and entity.rereads(update) else {})
 
 
 def _marker(entity: Entity) -> str | None:

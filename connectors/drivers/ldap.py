@@ -35,7 +35,7 @@ from connectors.base import (
 )
 from connectors.definition import Reveal, unknown_entity
 from connectors.ldap import values
-from connectors.ldap.facts import Entity, System
+from connectors.ldap.facts import GUARD, Entity, System
 from connectors.ldap.session import Access, Sessions, search
 from connectors.ldap.writing import Unanswered, Writer, record_of
 from connectors.paths import PathError, parse
@@ -80,6 +80,9 @@ class LdapDriver:
         more: set[Op] = {"deactivate"} if facts.deactivate else set()
         return Capabilities(
             precondition=True,
+            compares=facts.version != GUARD,  # the assertion is made on nothing else
+            read_back=True,
+            gets=IDS_PER_SEARCH,
             find=frozenset({facts.rdn, *facts.find, *([facts.marker] if facts.marker else [])}),
             cursor=CursorRule("time", rule.lag, rule.overlap) if rule else None,
             processing_window=self._system.receive_timeout,

@@ -41,8 +41,9 @@ from connectors.paths import Path, parse, quote
 from connectors.paths import read as read_path
 
 DEFAULT = Capabilities(
-    precondition=True, tombstones=True, cursor=CursorRule("number"), batch=50, processing_window=0.0, identity=True
-)
+    precondition=True, read_back=True, tombstones=True, cursor=CursorRule("number"), batch=50, gets=1000,
+    processing_window=0.0, identity=True,
+)  # fmt: skip
 """What an entity of this driver guarantees unless the test says otherwise."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -74,6 +74,9 @@ class SqlDriver:
         more: set[Op] = {"deactivate"} if facts.deactivate else set()
         return Capabilities(
             precondition=True,
+            compares=facts.version is None,
+            read_back=True,
+            gets=BATCH,
             find=frozenset(facts.find or map(quote, self._columns(entity))),
             tombstones=bool(facts.cursor and facts.soft_delete),
             cursor=CursorRule(rule.kind, rule.lag, rule.overlap) if rule else None,

@@ -1,9 +1,11 @@
 """This is where everything that one run works with is held together."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from math import ceil
 from zoneinfo import ZoneInfo
 
 from connectors.base import Driver, Failed, Gone, Record
@@ -41,6 +43,8 @@ class Context:
     announced: Sequence[Announced] = ()
     """Mass changes that are announced for now; their limits are those of `sync` already."""
     problems: list[str] = field(default_factory=list)
+    gets: Counter[Side] = field(default_factory=Counter)
+    """Requests for single records, as far as drivers tell how many fit into one."""
     deferred: bool = False
     """Something was left undecided and unremembered, so no cursor may move past it."""
 
@@ -59,6 +63,7 @@ class Context:
         if not ids:
             return {}
         view = self.views[side]
+        self.gets[side] += ceil(len(ids) / view.capabilities.gets)
         answers = self.drivers[side].get(view.end.entity, ids, fields=view.wanted)
         return dict(zip(ids, answers, strict=True))
 

@@ -12,8 +12,7 @@ from daemon.core.model import Decision, Item, Pair
 from daemon.core.rules import SIDES, Rule, Side, Sync
 from daemon.engine.context import Context
 from daemon.engine.finding import Clock, ask, find, look_alone, look_at
-from daemon.engine.pairing import plain
-from daemon.engine.report import line, shown
+from daemon.engine.report import line, plain, shown
 from daemon.engine.waiting import remedy
 from daemon.engine.waiting import told as waiting_told
 from daemon.errors import TallystickError

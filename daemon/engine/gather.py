@@ -33,6 +33,7 @@ class Sight:
     present: Bits = field(default_factory=Bits)
     complete: bool = False
     full: bool = True
+    pages: int = 0
     count: int = 0
     """Records that were shown, each once."""
     edited: int = 0
@@ -91,7 +92,7 @@ def _read_all(
 
 
 def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) -> None:
-    before = sight.count
+    before, sight.pages = sight.count, sight.pages + 1
     sight.complete = page.complete and sight.full
     if page.cursor is not None and (sight.cursor is None or _ahead(view, page.cursor, sight.cursor)):
         sight.cursor = page.cursor

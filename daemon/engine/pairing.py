@@ -14,7 +14,7 @@ from daemon.core.model import Half, Pair
 from daemon.core.rules import SIDES, Side, Sync, other
 from daemon.engine.context import Context
 from daemon.engine.finding import Clock, ask, busy, find
-from daemon.engine.stepwise import KEPT
+from daemon.engine.report import plain
 from daemon.errors import Busy, NoSuch
 from daemon.store.store import Store
 
@@ -232,8 +232,3 @@ def _told_half(half: Half) -> dict[str, Any]:
     keys = [n + 1 for n, key in enumerate(half.keys) if key]
     fields = {"agreed": sorted(half.agreed), "sent": sorted(half.sent)}
     return {"id": half.id, "version": half.version, "seen": bool(half.seen), "match_keys": keys, **fields}
-
-
-def plain(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """*detail* as it may be told: without digests, and without what a system answered to half a birth."""
-    return {name: value for name, value in detail.items() if name != KEPT and not isinstance(value, bytes)}

@@ -43,7 +43,7 @@ def loners(context: Context, lookers: _Sides, busy: Collection[int], apart: Coll
     taken = _taken(context, lookers, busy, apart)
     for side in SIDES:
         _leave_out_given_up(lookers[side])
-    unfinished = apart(lookers)
+    unfinished = set_apart(lookers)
     found = _found(match(context.sync.match_on, lambda at: _seats(at, lookers, taken)), len(lookers["left"]))
     keys = {side: context.store.pairs.new_keys(len(lookers[side])) for side in SIDES}
 

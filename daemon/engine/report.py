@@ -8,6 +8,7 @@ from connectors.paths import ABSENT
 from daemon.core.bounds import crossings
 from daemon.core.model import Decision
 from daemon.core.rules import SIDES, Sync
+from daemon.engine.stepwise import KEPT
 
 RunState: TypeAlias = Literal["planned", "done", "held", "postponed", "failed", "stopped"]
 """held: everything that may flow did, and something waits for a person. postponed: a system was away."""
@@ -41,6 +42,10 @@ class Report:
     """One per decision that changes or holds something: see `line`."""
     guards: Sequence[Mapping[str, Any]] = ()
     """{kind, count, allowed, pairs, field, text, remedy}."""
+    guarantees: Sequence[Mapping[str, Any]] = ()
+    """Of a plan, per side: see promises.guarantees."""
+    requests: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of a plan, per system, an estimate of what the run will cost: see promises.requests."""
     problems: Sequence[str] = ()
     """What a person should know, each with place and remedy."""
 
@@ -53,15 +58,19 @@ class Report:
             "counts": dict(self.counts),
             "lines": list(self.lines),
             "guards": list(self.guards),
+            "guarantees": list(self.guarantees),
+            "requests": dict(self.requests),
             "problems": list(self.problems),
         }
 
 
-def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[str, Any]:
-    """One decision: {kind, left, right, changes: [{side, op, why, fields: {name: {before, after, why}}}], held, guard}.
+def line(
+    sync: Sync, decision: Decision, *, guard: str | None = None, room: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    """One decision: {kind, left, right, changes: [{side, op, why, fields: {name: {before, after, why}}}], ...}.
 
-    `bounds` tells which fields would get a value out of their bounds, and how. Values of fields with `audit: digest`
-    or `none` are hidden.
+    `bounds` tells which fields would get a value out of their bounds, and how. *room* are the fields that it gives up
+    for a while, by side. Values of fields with `audit: digest` or `none` are hidden. docs/operations.md has all keys.
     """
     told: dict[str, Any] = {"kind": decision.kind}
     for side in SIDES:
@@ -88,9 +97,11 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
         for change in decision.changes
     ]
     if decision.state in ("held", "retired", "single"):
-        told |= {"reason": decision.reason, "detail": dict(decision.detail)}
+        told |= {"reason": decision.reason, "detail": plain(decision.detail)}
     if decision.urgent and decision.changes:
         told["urgent"] = True
+    if room:
+        told["makes_room"] = dict(room)
     if decision.reopens:
         told["reopens"] = True
     if decision.relinks:
@@ -100,6 +111,11 @@ def line(sync: Sync, decision: Decision, *, guard: str | None = None) -> dict[st
     if bounds := crossings(sync.guards.values, decision):
         told["bounds"] = bounds
     return told
+
+
+def plain(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """*detail* as it may be told: without digests, and without what a system answered to half a birth."""
+    return {name: value for name, value in detail.items() if name != KEPT and not isinstance(value, bytes)}
 
 
 def _likely(sync: Sync, name: str, text: str) -> str | None:

@@ -20,6 +20,7 @@ from daemon.engine.decisions import Plan
 from daemon.engine.failpoints import reached
 from daemon.engine.gather import Sight, Stopped, gather
 from daemon.engine.planning import again, make_plan
+from daemon.engine.promises import guarantees, making_room, requests
 from daemon.engine.recover import recover
 from daemon.engine.report import Report, Request, RunState, line
 from daemon.engine.spending import spent
@@ -102,7 +103,8 @@ def _plan_only(context: Context) -> Report:
     plan = chosen(context, _decide(context, sights, open_pairs(context)))
     verdict = judge(context, plan)
     verdict = replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
-    return _report(context, "planned", sights, plan, verdict)
+    report = _report(context, "planned", sights, plan, verdict)
+    return replace(report, guarantees=guarantees(context), requests=requests(context, sights, verdict.passed))
 
 
 def _stopped(context: Context, found: Sequence[Alarm]) -> Report:
@@ -290,8 +292,9 @@ def _report(
     read = {f"read_{side}": sight.count for side, sight in sights.items()}
     done = dict(progress.counts) if progress else {}
     telling = (d for d in plan if d.changes or d.kind in ("link", "relink", "hold", "retire", "reopen"))
+    rooms = making_room(context.sync, verdict.passed, context) if context.request.kind == "plan" else {}
     told = islice(telling, PLANNED if context.request.kind == "plan" else TOLD)
-    lines = tuple(line(context.sync, d, guard=verdict.stops(d)) for d in told)
+    lines = tuple(line(context.sync, d, guard=verdict.stops(d), room=rooms.get(d.pair.key)) for d in told)
     if context.request.kind == "plan" and next(telling, None):
         context.say(f"only the first {PLANNED} lines are shown; the counts are of all")
     return Report(

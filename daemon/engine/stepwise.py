@@ -54,7 +54,7 @@ def finished(decision: Decision, side: Side, done: Done, now: float) -> Pair:
     )  # fmt: skip
 
 
-def apart(lookers: Mapping[Side, Lookers]) -> dict[Side, list[int]]:
+def set_apart(lookers: Mapping[Side, Lookers]) -> dict[Side, list[int]]:
     """Take those whose partner is half made out of *lookers*, with whoever looks like that partner: their numbers."""
     found: dict[Side, list[int]] = {}
     for side in SIDES:

@@ -13,8 +13,8 @@ from daemon.core.rules import SIDES, Side, Sync
 from daemon.core.typed import typed
 from daemon.engine.context import Context
 from daemon.engine.finding import Clock, ask, busy, find, look_alone, look_at
-from daemon.engine.pairing import parted, plain
-from daemon.engine.report import shown
+from daemon.engine.pairing import parted
+from daemon.engine.report import plain, shown
 from daemon.errors import Busy, NoSuch, TallystickError
 from daemon.store.store import Store
 

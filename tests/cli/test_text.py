@@ -289,3 +289,59 @@ def test_a_census_opened_in_a_spreadsheet_computes_nothing(tmp_path: Path) -> No
     assert rows[0]["before"] == "'=1+1"
     assert rows[0]["after"] == "'@SUM(A1)"
     assert rows[0]["left"] == "E-1"
+
+
+def promise(**more: Any) -> dict[str, Any]:
+    return {"side": "right", "system": "crm", "entity": "contact", "updates": "strict", "creates": "match_key",
+            "found_by": ["number", "site"], "steps": [], "deletes": "tombstones",
+            "read_back": "proven"} | more  # fmt: skip
+
+
+def test_a_plan_says_what_it_can_promise_and_what_it_costs() -> None:
+    cost = {"read": 12, "get": 3, "write": 40, "probe": 0, "total": 55}
+    silent = {"read": 0, "get": 0, "write": 0, "probe": 0, "total": 0}
+
+    told = text(plan_text(report(guarantees=[promise()], requests={"crm": cost, "hr": silent})))
+
+    assert told[-3:] == [
+        "  right crm.contact: an edit meanwhile is never overwritten; a lost create is found by number and site;"
+        " it tells what was deleted; what it makes of a value is known at once",
+        "  about 55 requests to crm: 12 to list, 3 to look again, 40 to write",
+        "  about 0 requests to hr: none",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "style"),
+    [
+        ({"updates": "none"}, "an edit in the moment of our update is overwritten", "bad"),
+        ({"creates": "at_risk"}, "a lost create may be made twice", "bad"),
+        ({"creates": "refused"}, "nothing is created, because a lost create could not be found again", "bad"),
+        ({"updates": "compare"}, "what an update replaces is compared before it is sent", "quiet"),
+        ({"creates": "marker", "steps": ["a", "b"]}, "found by its marker; each in 3 steps", "quiet"),
+        ({"creates": "idempotent"}, "repeated under its key", "quiet"),
+        (
+            {"deletes": "full_comparison", "read_back": "first_sight"},
+            "comparisons; what it makes of a value is",
+            "quiet",
+        ),
+    ],
+)
+def test_a_risk_stands_out_among_the_promises(words: dict[str, Any], told: str, style: str) -> None:
+    lines = list(plan_text(report(guarantees=[promise(**words)])))
+
+    (line,) = [line for line in lines if "crm.contact" in line.text]
+    assert told in line.text
+    assert line.style == style
+
+
+def test_of_a_side_that_is_only_read_nothing_is_promised_about_writes() -> None:
+    (line,) = [x for x in plan_text(report(guarantees=[promise(updates="never", creates="never")])) if "crm." in x.text]
+
+    assert line.text == "  right crm.contact: nothing is updated; nothing is created; it tells what was deleted"
+
+
+def test_who_makes_room_is_told() -> None:
+    told = text(plan_text(report(update("E-1", "c-7", email=move("a", "b")) | {"makes_room": {"right": ["email"]}})))
+
+    assert "~ E-1 <-> c-7   gives up email on right for a moment" in told

@@ -213,6 +213,20 @@ class DriverContract:
         assert isinstance(again, Record)
         assert again.version == done.version
 
+    def test_what_is_promised_to_be_read_back_is(self, subject: Subject) -> None:
+        if not subject.says.read_back:
+            return
+        (born,) = write(subject, Write("create", fields=subject.make(1), key="k-1"), fields=[subject.text])
+        assert isinstance(born, Done)
+        (done,) = write(subject, Write("update", born.id, {subject.text: "Ada"}), fields=[subject.text])
+        assert isinstance(done, Done)
+
+        for answer in (born, done):
+            assert answer.record is not None
+            assert answer.version is not None or answer.exact
+        assert done.record is not None
+        assert done.record.fields == {subject.text: "Ada"}
+
     def test_a_cleared_value_travels(self, subject: Subject) -> None:
         (id,) = fill(subject, 1)
         write(subject, Write("update", id, {subject.optional: "+49 30 1234"}))

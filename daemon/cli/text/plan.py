@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from daemon.cli.text.lines import Line, Style, quoted
+from daemon.cli.text.promises import promises_text
 
 LONGEST: Final = 50
 """Lines of decisions that a text shows; JSON has them all."""
@@ -39,6 +40,8 @@ def plan_text(report: Mapping[str, Any], *, longest: int = LONGEST, what: str = 
         yield Line("")
         yield from _cut([*_blocks(told)], longest)
     yield from guards_text(report)
+    if promised := [*promises_text(report)]:
+        yield from (Line(""), *promised)
     yield from _problems(report)
     if told:
         yield Line("")
@@ -120,6 +123,8 @@ def _why_held(line: Mapping[str, Any]) -> str:
     }
     words += [_detail(rest)] if rest else []
     words += [f"held by guard {line['guard']}"] if line.get("guard") else []
+    for side, names in (line.get("makes_room") or {}).items():
+        words += [f"gives up {' and '.join(names)} on {side} for a moment"]
     words += ["urgent"] if line.get("urgent") else []
     words += ["goes on under another id"] if line.get("relinks") else []
     words += ["pair opens again"] if line.get("reopens") else []

@@ -191,6 +191,7 @@ def test_what_the_definition_says_is_what_the_driver_promises() -> None:
 
     assert told == Capabilities(
         precondition=False,  # deactivate has none
+        read_back=True,
         idempotent_create=True,
         find=frozenset({"email"}),
         tombstones=True,
@@ -218,3 +219,27 @@ def test_a_field_that_is_no_path_stops_the_question_and_no_write_raises(driver: 
     with pytest.raises(Permanent, match="not a path"):
         list(driver.get("person", ["p1"], fields=["a || b"]))
     assert crm.seen == []
+
+
+WHOLE = {"put": "/people/{id}", "send": "whole", "record": "@"}
+STEPS = [{"name": "badge", "post": "/badges", "find": {"get": "/badges"}}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "promised"),
+    [
+        ({"write__update": WHOLE}, {"compares": True, "requests": {"update": 2}}),
+        ({"write__update": WHOLE, "capabilities": {"precondition": True}}, {"compares": False, "precondition": True}),
+        ({"nested": "replace", "write__deactivate": None}, {"compares": False, "requests": {"update": 2}}),
+        ({"write__create": {"post": "/people", "record": "@", "steps": STEPS}}, {"requests": {"create": 2}}),
+        ({"write__create": {"post": "/people"}}, {"read_back": False}),
+        ({"version": None}, {"read_back": False}),
+        ({"write__create": None, "write__update": None, "version": None}, {"read_back": False}),
+        ({"read__get": {"get": "/people", "query": {"ids": "{ids}"}, "batch": 40}}, {"gets": 40}),
+        ({"read__get": None}, {"gets": 1}),
+    ],
+)
+def test_what_a_plan_is_told_of_promises_and_costs(changes: dict[str, Any], promised: dict[str, Any]) -> None:
+    told = mocked(lambda _: httpx.Response(200), person(**changes)).describe("person")
+
+    assert {name: getattr(told, name) for name in promised} == promised
