@@ -10,6 +10,7 @@ from connectors.base import Op
 from connectors.definition import Duration, Facts
 from connectors.http.asking import Ask
 from connectors.http.filters import Language
+from connectors.http.jobs import Job
 from connectors.http.paging import PageRule
 from connectors.http.select import Expression
 from connectors.http.stages import Step, step_fault
@@ -177,27 +178,6 @@ class InHeader(Facts):
 
     header: str
     """The header's name."""
-
-
-class Job(Facts):
-    """How a write is followed up that the system takes the order for, and does later."""
-
-    id: Expression
-    """Where the answer to the write holds the job's id. An answer without one says that it is done already."""
-    poll: Ask
-    """The request that tells how the job stands; {job} is its id."""
-    state: Expression
-    """Where its answer tells the state."""
-    done: tuple[str, ...] = Field(min_length=1)
-    """States that say: done."""
-    failed: tuple[str, ...] = ()
-    """States that say: the system will not have this record. Any other: still at work."""
-    record: Expression | None = None
-    """Where the answer about a finished job shows the whole record."""
-    made: str | tuple[str, ...] | None = None
-    """Where it holds the id of a new record, if it shows no record."""
-    error: Expression | None = None
-    """Where it holds the system's words about a failure, besides the usual places."""
 
 
 class Writing(Ask):

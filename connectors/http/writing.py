@@ -32,7 +32,8 @@ from connectors.base import (
 )
 from connectors.http.asking import Ask
 from connectors.http.client import AnswerLost, BadAnswer, NotReached, Response, Untrusted
-from connectors.http.facts import Creating, Deleting, Entity, Job, Updating, Writing
+from connectors.http.facts import Creating, Deleting, Entity, Updating, Writing
+from connectors.http.jobs import Job
 from connectors.http.reading import Reader
 from connectors.http.records import Shape, Wanted
 from connectors.http.requester import Requester
