@@ -21,7 +21,7 @@ from tests.engine.world import rule
 
 def sync() -> Sync:
     """Three fields between two tables; deletes travel from the left."""
-    rules = (rule("number", owner="left"), rule("name", wins="left"), rule("phone", wins="right"))
+    rules = (rule("number", owner="left"), rule("name", wins="left", unique=True), rule("phone", wins="right"))
     return Sync(
         "people", End("hr", "person"), End("crm", "person"), rules, (Match(("number",)),),
         cases=Cases(gone_left="delete"), guards=Guards(deletes=Limit(), creates=Limit(), updates=Limit(), shrink=1.0),

@@ -91,6 +91,23 @@ def test_killed_while_updating_and_deleting_both_sides_end_alike(tmp_path: Path,
     sound_log(tmp_path)
 
 
+@pytest.mark.parametrize("point", ["sent", "written", "settled", "sent:2", "written:2", "settled:2", "settled:3"])
+def test_killed_while_two_people_swap_names_that_nobody_may_share_both_have_their_own(
+    tmp_path: Path, point: str
+) -> None:
+    process.prepare(tmp_path, PEOPLE)
+    process.run(tmp_path, adopt=True)
+    change(tmp_path, "crm", "CREATE UNIQUE INDEX person_name ON person (name)")
+    change(tmp_path, "hr", "UPDATE person SET name = 'P' || (3 - number) WHERE number IN ('1', '2')")
+
+    assert killed(tmp_path, point)
+    until_quiet(tmp_path)
+
+    assert rows(tmp_path, "crm") == rows(tmp_path, "hr")
+    assert rows(tmp_path, "crm")[1:3] == [("1", "P2", "1"), ("2", "P1", "1")]
+    sound_log(tmp_path)
+
+
 def test_killed_again_and_again_it_still_ends_well(tmp_path: Path) -> None:
     process.prepare(tmp_path, PEOPLE)
     assert killed(tmp_path, "written", "adopt")
