@@ -49,7 +49,7 @@ class Steps:
         for name, step in order:
             if name in made.done:
                 continue
-            outcome = self._record(write, made, wanted) if step is None else self._step(how, step, write, made)
+            outcome = self._record(how, write, made, wanted) if step is None else self._step(how, step, write, made)
             if not isinstance(outcome, Done):
                 made.done = {name: made.done[name] for name, _ in order if name in made.done}
                 return _stopped(outcome, made)
@@ -57,12 +57,13 @@ class Steps:
         assert isinstance(born, Done)
         return replace(born, id=made.done[RECORD], steps=tuple(name for name, _ in order))
 
-    def _record(self, write: Write, made: "_Made", wanted: Wanted) -> Outcome:
-        """The step that makes the record. Whether it is there already, the engine has asked."""
-        made.doubt = False
+    def _record(self, how: Creating, write: Write, made: "_Made", wanted: Wanted) -> Outcome:
+        """The step that makes the record. Whether it is there already, the engine has asked, or its key tells."""
+        doubt, made.doubt = made.doubt, False
         born = self._writer.write(write, wanted, more=made.answers)
         if isinstance(born, Done):
             made.done[RECORD] = born.id
+            made.doubt = doubt and how.idempotency is not None  # it may be the record of an earlier attempt
         return born
 
     def _step(self, how: Creating, step: Step, write: Write, made: "_Made") -> Outcome:

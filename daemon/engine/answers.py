@@ -10,6 +10,7 @@ from daemon.audit.entries import Entry
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import Side
 from daemon.engine.context import Context
+from daemon.engine.stepwise import kept
 from daemon.store.flights import Flight
 
 _HOUR = 3600.0
@@ -124,4 +125,4 @@ def held(context: Context, decision: Decision, reason: Any, detail: Mapping[str,
     """The pair as remembered before, waiting. What was agreed stays what it was."""
     pair = decision.pair
     since = pair.since if pair.state == "held" and pair.reason == reason else context.clock()
-    return replace(pair, state="held", reason=reason, detail=detail, since=since)
+    return replace(pair, state="held", reason=reason, detail={**detail, **kept(pair)}, since=since)

@@ -45,6 +45,9 @@ def go_on(context: Context, flight: Flight, item: Mapping[str, Any]) -> tuple[Ma
     side: Side = item["side"]
     view = context.views[side]
     pair = context.store.pairs.get([item["pair"]]).get(item["pair"]) or newborn(item)
+    if not view.capabilities.steps:
+        context.say(f"{item[other(side)]}: its birth waits for the `steps` that it began with; put them back")
+        return None
     done = dict(item["wish"]["done"])
     if RECORD not in done:
         found = _look_for(context, item, pair)

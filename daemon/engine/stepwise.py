@@ -31,14 +31,19 @@ def half_made(pair: Pair, before: Pair, outcome: Partial, item: Mapping[str, Any
     born = given_at_birth(before)
     if RECORD in outcome.done and not born:
         born = {"digests": dict(sent), "source": dict(item["source"]), "keys": list(item["keys"])}
-    kept = {"done": dict(outcome.done), "born": born}
-    return replace(pair, detail={**pair.detail, "steps": list(outcome.done), KEPT: kept})
+    told = {"done": dict(outcome.done), "born": born}
+    return replace(pair, detail={**pair.detail, "steps": list(outcome.done), KEPT: told})
+
+
+def kept(pair: Pair) -> Mapping[str, Any]:
+    """What must not be forgotten of a half-made record, whatever its pair waits for."""
+    return {name: pair.detail[name] for name in ("steps", KEPT) if name in pair.detail}
 
 
 def still_half_made(decision: Decision) -> Decision:
     """*decision* about a half-made record, which forgets nothing of it while it waits."""
-    kept = {name: decision.pair.detail[name] for name in ("steps", KEPT) if name in decision.pair.detail}
-    return replace(decision, detail={**decision.detail, **kept}) if decision.state == "held" else decision
+    detail = {**decision.detail, **kept(decision.pair)}
+    return replace(decision, detail=detail) if decision.state == "held" else decision
 
 
 def finished(decision: Decision, side: Side, done: Done, now: float) -> Pair:

@@ -27,11 +27,19 @@ def make_write(context: Context, decision: Decision, change: Change) -> Write:
         key = identity(context, decision, change.side)
         fields = _merged(context.sync.birth.get(change.side, {}), paths.patch({}, values))
         marker = key if view.capabilities.marker else None
+        if made(decision.pair) and not view.capabilities.steps:
+            raise ValueError(_NO_STEPS.format(context.sync.end(change.side), context.sync.name))
         return Write("create", fields=fields, key=key, marker=marker, done=made(decision.pair))
     assert item is not None
     whole = view.capabilities.nested == "replace"
     fields = paths.patch(item.record.fields, values, whole=whole)
     return Write("update", item.record.id, fields, _same_shape(item.record.fields, fields), item.record.version)
+
+
+_NO_STEPS = (
+    "its record is half made by steps that the definition of {0.system}.{0.entity} does not have any more: put them"
+    " back, or finish the record by hand and tell: tallystick pairs import {1} FILE.csv"
+)
 
 
 def identity(context: Context, decision: Decision, side: Side) -> str:

@@ -54,6 +54,8 @@ class Office:
     seen: list[Seen] = field(default_factory=list)
     faults: list[Callable[[Seen], Reply | None]] = field(default_factory=list)
     late: list[Callable[[Seen], Reply | None]] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    """Who was born under which idempotency key."""
     count: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -84,7 +86,10 @@ class Office:
                 self.versions[id]["released"] = True
                 return Reply(204)
             case "POST", ["people"]:
-                return self._keep(f"p{len(self.people) + 1}", request.body["person"] | {"in": request.body["version"]})
+                key = request.headers.get("idempotency-key", "")
+                id = self.keys.get(key) or f"p{len(self.people) + 1}"
+                self.keys |= {key: id} if key else {}
+                return self._keep(id, request.body["person"] | {"in": request.body["version"]})
             case "GET", ["people", id, "badges"]:
                 return Reply(body={"items": [badge for badge in self.badges if badge["of"] == id]})
             case "POST", ["people", id, "badges"]:

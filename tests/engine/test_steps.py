@@ -1,6 +1,7 @@
 """Stories of people who are born in four requests at a real server: each made once, whatever is lost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.drivers.http import HttpDriver
-from daemon.core.rules import Match
+from daemon.core.rules import Cases, Match
 from daemon.engine import failpoints
 from tests.connectors.http.connected import driver_for
 from tests.connectors.http.servers import Reply, Seen, served
@@ -45,18 +46,26 @@ class OfficeWorld(World):
         return [entry["result"] for entry in self.entries("outcome")]
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[OfficeWorld]:
+@contextmanager
+def office_world(folder: Path, entity: Mapping[str, Any] = ENTITY) -> Iterator[OfficeWorld]:
     office = Office()
     with served(office.answer) as address:
-        driver = driver_for(address, ENTITY, timeout={"connect": "1s", "read": "1s", "total": "2s"})
-        made = OfficeWorld(tmp_path, office, driver)
+        driver = driver_for(address, entity, timeout={"connect": "1s", "read": "1s", "total": "2s"})
+        made = OfficeWorld(folder, office, driver)
         made.adopted()
         office.seen.clear()
         made.left.put("person", person(7), "L7")
+        try:
+            yield made
+        finally:
+            driver.close()
+            made.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[OfficeWorld]:
+    with office_world(tmp_path) as made:
         yield made
-        driver.close()
-        made.close()
 
 
 def once(step: int, reply: Reply) -> Any:
@@ -245,6 +254,37 @@ def test_after_a_lost_answer_a_step_that_is_refused_waits_like_any_other(world: 
     assert world.results()[:2] == ["refused", "done"]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_definition_that_lost_its_steps_makes_no_second_record(
+    world: OfficeWorld, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    (world.office.late if lost else world.office.faults).append(once(2, Reply(502 if lost else 422)))
+    world.run()
+    usual = world.crm.describe
+    monkeypatch.setattr(world.crm, "describe", lambda entity: replace(usual(entity), steps=()))
+
+    world.now += 3 * HOUR
+    report = world.run()
+
+    assert world.office.made()[0] == 1
+    told = world.held()[0]
+    assert "put them back" in (report.problems[0] if lost else told["why"])
+    monkeypatch.setattr(world.crm, "describe", usual)
+    world.until_quiet()
+    assert world.office.made() == ONE
+
+
+def test_a_record_that_a_person_finished_by_hand_is_paired_by_import(world: OfficeWorld) -> None:
+    world.office.faults.append(lambda seen: Reply(422) if is_step(seen, 3) else None)
+    world.run()
+
+    world.import_pairs(("L7", "p1"))
+    world.until_quiet()
+
+    assert world.pairs() == [("L7", "p1", "active", "")]
+    assert world.office.made() == (1, 1, 1, [False])
+
+
 def test_two_records_that_could_be_the_one_are_a_persons_business(world: OfficeWorld) -> None:
     world.office.late.append(once(1, Reply(502)))
     world.run()
@@ -294,3 +334,71 @@ def test_a_half_made_record_waits_on_when_its_source_cannot_be_read(world: Offic
     world.until_quiet()
     assert world.office.made() == ONE
     assert world.office.people["p1"]["phone"] == "+4930999"
+
+
+def without_find(**create: Any) -> Mapping[str, Any]:
+    """The office's definition without a way to look people up."""
+    read = {name: part for name, part in ENTITY["read"].items() if name != "find"}
+    write = ENTITY["write"] | {"create": ENTITY["write"]["create"] | create}
+    return {**ENTITY, "read": read, "write": write}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_where_nobody_can_be_looked_up_the_key_of_the_first_attempt_finds_the_record(tmp_path: Path, step: int) -> None:
+    with office_world(tmp_path, without_find(idempotency={"header": "Idempotency-Key"})) as world:
+        world.office.late.append(once(step, Reply(502)))
+        world.run()
+
+        world.until_quiet()
+
+        assert world.office.made() == ONE
+
+
+def test_where_nothing_can_tell_a_person_compares(tmp_path: Path) -> None:
+    with office_world(tmp_path, without_find()) as world:
+        world.sync = replace(world.sync, allow_duplicate_creates=True, cases=Cases(new_right="ignore"), match_on=())
+        world.office.late.append(once(2, Reply(502)))
+        world.approve()
+        world.run()
+
+        assert world.run().counts.get("written", 0) <= 1
+        assert world.results()[0] == "not_done"
+
+
+def test_a_record_that_somebody_else_has_by_now_is_not_gone_on_with(world: OfficeWorld) -> None:
+    world.office.late.append(once(1, Reply(502)))
+    world.run()
+    world.left.put("person", person(9), "L9")
+    world.import_pairs(("L9", "p1"))
+
+    report = world.run()
+
+    assert report.problems[0] == "L7: the match is another pair's record; its last steps wait until one is left"
+    assert world.office.made()[2] == 0
+
+
+def test_a_first_step_that_turns_out_refused_leaves_nothing_half_made(world: OfficeWorld) -> None:
+    world.office.faults.append(once(0, Reply(502)))
+    world.run()
+    world.office.faults.append(once(0, Reply(422, {"message": "not today"})))
+
+    world.run()
+
+    (told,) = world.held()
+    assert (told["reason"], told.get("steps")) == ("refused", None)
+    world.until_quiet()
+    assert world.office.made() == ONE
+
+
+def test_a_whole_record_that_cannot_be_read_yet_is_adopted_later(world: OfficeWorld) -> None:
+    world.office.late.append(once(3, Reply(502)))
+    world.run()
+    world.office.faults.append(lambda seen: Reply(422) if (seen.method, seen.path) == ("GET", "/people/p1") else None)
+
+    world.run()
+    assert world.held()[0]["reason"] == "unknown"
+    world.office.faults.clear()
+    world.until_quiet()
+
+    assert world.office.made() == ONE
+    assert world.results() == ["done"]

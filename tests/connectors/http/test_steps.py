@@ -124,6 +124,20 @@ def test_in_doubt_each_step_is_looked_for_up_to_the_first_that_is_not_there(noth
     assert seen == ["GET /versions/k-1", "POST /versions", "POST /people", "POST /people/p1/badges"]
 
 
+def test_a_record_that_came_back_by_its_key_leaves_the_later_steps_in_doubt() -> None:
+    entity = {"post": "/people", "record": "@", "idempotency": {"header": "Idempotency-Key"}, "steps": [VER, BADGE]}
+    seen: list[str] = []
+
+    def app(request: httpx.Request) -> httpx.Response:
+        seen.append(f"{request.method} {request.url.path.removeprefix('/api')}")
+        return httpx.Response(200, json={"id": "p1", "rev": 1, "found": {"id": "v1"}, "items": [{"code": 7}]})
+
+    outcome = write(mocked(app, person(write__create=entity)), replace(CREATE, doubt=True))
+
+    assert isinstance(outcome, Done)
+    assert seen == ["GET /versions/k-1", "POST /people", "GET /people/p1/badges"]
+
+
 def test_in_doubt_what_is_found_is_used() -> None:
     found = {"GET /versions/k-1": httpx.Response(200, json={"found": {"id": "v3"}})}
     badges = {"GET /people/p1/badges": httpx.Response(200, json={"items": [{"code": 1}]})}
