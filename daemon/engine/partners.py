@@ -19,7 +19,7 @@ from daemon.engine.births import foretold
 from daemon.engine.context import Context
 from daemon.engine.lookers import Lookers
 from daemon.engine.looking import Looks, fill
-from daemon.engine.stepwise import still_half_made
+from daemon.engine.stepwise import set_apart, still_half_made
 
 _Sides: TypeAlias = Mapping[Side, Lookers]
 

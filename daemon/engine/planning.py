@@ -17,6 +17,7 @@ from daemon.engine.heirs import Heirs
 from daemon.engine.looking import UNKNOWN, Looks, fill, looks, unless_late
 from daemon.engine.overflow import Overflow
 from daemon.engine.partners import join_singles, loners
+from daemon.engine.stepwise import orphaned
 
 
 def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[int] = ()) -> Plan:
@@ -42,7 +43,9 @@ def _decisions(context: Context, sights: Mapping[Side, Sight], busy: Collection[
         whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
         alone = {key: pair for key, pair in pairs.items() if key not in whole}
         join_singles(context, alone, known, lookers)
-        yield from _vanished(alone, known)
+        orphans = orphaned(alone, known, lookers)
+        yield from _vanished({key: pair for key, pair in alone.items() if key not in orphans}, known)
+        whole |= orphans
         for decision in _whole_pairs(context, whole, known):
             if "gone" in (decision.left.presence, decision.right.presence):
                 bereft.append(decision)  # until everybody is known who looks for a partner

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from connectors.base import RECORD, Done, Partial
-from daemon.core.model import Decision, Half, Pair
+from daemon.core.model import Decision, Half, Look, Pair
 from daemon.core.rules import SIDES, Side, other
 from daemon.engine.lookers import Lookers
 
@@ -57,6 +57,26 @@ def finished(decision: Decision, side: Side, done: Done, now: float) -> Pair:
         decision.pair, left=halves["left"], right=halves["right"], state="held", reason="stale", detail=why,
         born="created", since=now, next_try=0.0, attempts=0, line=b"",
     )  # fmt: skip
+
+
+def orphaned(
+    alone: Mapping[int, Pair], known: Mapping[int, Mapping[Side, Look]], lookers: Mapping[Side, Lookers]
+) -> dict[int, Pair]:
+    """Those of *alone* whose source is gone while their partner was half made, as pairs of both: a case like any other.
+
+    Else the half-made record would be a newcomer, and bring back whom somebody removed.
+    """
+    found: dict[int, Pair] = {}
+    for key, pair in alone.items():
+        source: Side = "left" if pair.left else "right"
+        born = given_at_birth(pair)
+        if not born or known[key][source].presence not in ("gone", "outside"):
+            continue
+        id = str(made(pair)[RECORD])
+        lookers[other(source)].leave(lookers[other(source)].called([id]))
+        half = Half(id, None, b"", {}, born["digests"])
+        found[key] = replace(pair, right=half) if source == "left" else replace(pair, left=half)
+    return found
 
 
 def set_apart(lookers: Mapping[Side, Lookers]) -> dict[Side, list[int]]:

@@ -97,6 +97,9 @@ class Office:
                 return Reply(201, {"badge": self.badges[-1]})
             case "GET", ["people", id]:
                 return Reply(body=self.people[id]) if id in self.people else Reply(404)
+            case "DELETE", ["people", id]:
+                del self.people[id]
+                return Reply(204)
             case "PATCH", ["people", id]:
                 return self._keep(id, self.people[id] | request.body)
         return Reply(404, {"message": f"no route {request.method} {request.path}"})

@@ -402,3 +402,35 @@ def test_a_whole_record_that_cannot_be_read_yet_is_adopted_later(world: OfficeWo
 
     assert world.office.made() == ONE
     assert world.results() == ["done"]
+
+
+def half_made_beside_another(world: OfficeWorld, step: int) -> None:
+    """L7 came as far as *step*; L8 is whole, so that the left side is not empty without L7."""
+    world.office.faults.append(once(step, Reply(422, {"message": "not today"})))
+    world.run()
+    world.left.put("person", person(8), "L8")
+    world.run()
+
+
+@pytest.mark.parametrize(("case", "people"), [("hold", 1), ("retire", 1), ("delete", 0)])
+def test_a_half_made_record_whose_source_goes_away_is_a_case_like_any_other(
+    world: OfficeWorld, case: Any, people: int
+) -> None:
+    world.sync = replace(world.sync, cases=Cases(gone_left=case))
+    half_made_beside_another(world, 3)
+    world.left.remove("person", "L7")
+
+    world.run(full=True)
+    world.run(full=True)
+
+    assert list(world.records("left")) == ["L8"]
+    assert len(world.office.people) == 1 + people
+    assert world.pairs()[0][:3] == ("L7", "p1", "held" if case == "hold" else "retired")
+
+
+def test_a_half_made_record_whose_source_goes_away_before_it_is_there_leaves_nothing(world: OfficeWorld) -> None:
+    half_made_beside_another(world, 1)
+    world.left.remove("person", "L7")
+
+    assert world.run(full=True).state == "done"
+    assert world.office.made()[0] == 1
