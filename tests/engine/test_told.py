@@ -8,14 +8,19 @@ from typing import Any
 
 import msgspec
 
-from daemon.core.rules import Asked, Cases, Ending, Guards, Limit
+from daemon.core.limits import Bound, Guards, Limit
+from daemon.core.rules import Asked, Cases, Ending
 from tests.engine.world import World, person, swapping_sync
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
-NAMED = {"counts": "KIND", "fields": "NAME", "makes_room": "SIDE", "requests": "SYSTEM"}
+NAMED = {"bounds": "NAME", "counts": "KIND", "fields": "NAME", "makes_room": "SIDE", "requests": "SYSTEM"}
 """Objects whose keys are names of things, and how the page calls these."""
 FREE = {"detail"}
 """Objects whose keys depend on the reason."""
+
+
+FEW = Limit(count=9)
+BOUNDED = Guards(updates=Limit(count=0), creates=FEW, deletes=FEW, values={"phone": Bound(filled=True)})
 
 
 def keys(told: Any, way: str = "", holder: str = "") -> Iterator[str]:
@@ -43,12 +48,12 @@ def outermost(found: set[str]) -> set[str]:
 
 def everything(folder: Path) -> World:
     """A plan with something of every kind."""
-    people = {f"{n}": person(n) for n in range(1, 8)}
+    people = {f"{n}": person(n) for n in range(1, 9)}
     over = Asked("left", lambda fields, at: fields.get("tag") == "over", ("tag",))
     urgent = Asked("left", lambda fields, at: fields.get("tag") == "now", ("tag",))
     sync = swapping_sync(
-        cases=Cases(gone_left="delete"), ending=Ending(over, "retire"), urgent=urgent,
-        guards=Guards(updates=Limit(count=0), creates=Limit(count=9), deletes=Limit(count=9)),
+        cases=Cases(gone_left="delete", recreated="relink"), ending=Ending(over, "retire"), urgent=urgent,
+        guards=BOUNDED,
     )  # fmt: skip
     world = World(folder, left=dict(people), right=dict(people), sync=sync)
     world.adopted()
@@ -58,10 +63,13 @@ def everything(folder: Path) -> World:
     world.left.edit("person", "2", {"email": "p1@corp.example"})
     for side, phone in (("left", "here"), ("right", "there")):
         world.drivers[side].edit("person", "3", {"phone": phone})  # type: ignore[index]
+    world.left.edit("person", "8", {"phone": None})
     world.left.remove("person", "4")
     world.left.edit("person", "5", {"name": "Urgent", "tag": "now"})
     world.left.edit("person", "6", {"tag": "a", "name": "Back"})
     world.left.put("person", person(9))
+    world.left.remove("person", "7")
+    world.left.put("person", person(7), "L77")
     return world
 
 
@@ -69,7 +77,7 @@ def test_every_key_of_a_plan_is_explained_and_none_that_is_not_there(tmp_path: P
     world = everything(tmp_path)
 
     held, free = world.plan().to_json(), None
-    world.sync = replace(world.sync, guards=Guards(updates=Limit()))
+    world.sync = replace(world.sync, guards=replace(BOUNDED, updates=Limit()))
     free = world.plan().to_json()
     world.close()
 
