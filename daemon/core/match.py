@@ -52,7 +52,7 @@ def match(alternatives: Sequence[Match], seats: Callable[[int], Iterable[Seat]])
     """Pair left with right; *seats* gives those of one alternative, in the order of keys.
 
     The first alternative that finds anything for a record decides about it. Whoever appears in no finding has no
-    partner.
+    partner. Who is taken stands in the way under every alternative.
     """
     decided: dict[Side, Bits] = {"left": Bits(), "right": Bits()}
     for index, alternative in enumerate(alternatives):
@@ -70,7 +70,8 @@ def _decide(
         return
     for side in SIDES:
         for seat in sharing[side]:
-            decided[side].add(seat.number)
+            if not seat.taken:
+                decided[side].add(seat.number)
     if len(lefts) == len(rights) == 1 and not lefts[0].taken and not rights[0].taken:
         yield Found(lefts[0].number, rights[0].number, alternative.confirm)
         return

@@ -107,6 +107,13 @@ def test_a_taken_partner_is_no_partner_and_is_told_about() -> None:
     assert result.ambiguous["right"] == {}
 
 
+def test_a_pair_that_shares_its_own_key_still_stands_in_the_way_of_the_next_alternative() -> None:
+    left = [one(1, "8", "a"), one(2, "7", "a", taken=True)]
+    right = [one(9, "7", "a", taken=True)]
+
+    assert found(left, right).ambiguous == {"left": {1: 2}, "right": {}}
+
+
 @pytest.mark.parametrize("taken", [False, True])
 def test_twins_of_one_side_wait_even_where_nobody_is_across(taken: bool) -> None:
     result = found([one(1, "7", None), one(2, "7", None, taken=taken)], [])

@@ -334,3 +334,18 @@ def test_a_read_back_of_a_later_version_proves_nothing(world: TwoQuirks) -> None
     world.run()
 
     assert world.records("left")["L1"]["phone"] == world.records("right")["R1"]["phone"] == "typed meanwhile"
+
+
+def test_who_comes_under_another_number_with_a_known_address_is_not_created_a_second_time(tmp_path: Path) -> None:
+    """The pair that has the address holds its number, too; the first alternative must not take it out of the way."""
+    world = World(tmp_path, {"L1": person(1)}, sync=people_sync())
+    world.adopted()
+    world.left.edit("person", "L1", {"number": "101"})
+    world.left.put("person", person(102, email="p1@corp.example"), "L2")
+
+    report = world.run()
+
+    assert report.counts.get("create", 0) == 0
+    assert [one["reason"] for one in world.held()] == ["ambiguous"]
+    assert len(world.records("right")) == 1
+    world.close()
