@@ -36,6 +36,12 @@ class Coming(str):
     __slots__ = ()
 
 
+class Foreign(str):
+    """Stands for a member of a set that has no meaning across. It stays where it is, as it is."""
+
+    __slots__ = ()
+
+
 UNANSWERED = "end.when"
 """Under this name an item tells why nobody knows whether its time is over. No field can be called so."""
 
@@ -54,6 +60,41 @@ class Half:
     """Per field, of what we sent and have not seen confirmed."""
     keys: tuple[bytes | None, ...] = ()
     """One digest per alternative of match_on, without the id, so that a newcomer can find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What we remember of one set of a pair: 8-byte digests of its members, the same for both sides."""
+
+    agreed: frozenset[bytes] = frozenset()
+    """Both sides had them."""
+    sent: Mapping[Side, frozenset[bytes]] = field(default_factory=dict)
+    """Per side, what we added there, if it is not agreed, or removed, and have not seen to be so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a decision makes of the memory of one set."""
+
+    agreed: frozenset[bytes]
+    """Both sides have or had them, writes aside."""
+    changed: Mapping[Side, frozenset[bytes]] = field(default_factory=dict)
+    """Per side, what is added there, if it is not agreed, or removed."""
+
+    def after(self, shown: Mapping[Side, frozenset[bytes] | None]) -> Members:
+        """The memory once the changes of the sides in *shown* are done: what is proven to stand there, None: nothing.
+
+        What stands as we wanted it is agreed, or not agreed any more; the rest is waited for.
+        """
+        agreed, sent = self.agreed, {}
+        for side, digests in shown.items():
+            changed = self.changed.get(side, frozenset())
+            added, removed = changed - self.agreed, changed & self.agreed
+            done = frozenset[bytes]() if digests is None else (added & digests) | (removed - digests)
+            agreed ^= done
+            if waiting := changed - done:
+                sent[side] = waiting
+        return Members(agreed, sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +118,8 @@ class Pair:
     """What its fields refer to and what had no partner yet. The pair is looked at again once it has."""
     rev: bytes = b""
     """Sync.mark of the mapping with which it was last settled."""
+    members: Mapping[str, Members] = field(default_factory=dict)
+    """Per set field that both sides once agreed on, what is remembered of its members."""
 
     def half(self, side: Side) -> Half | None:
         """What is remembered of *side*."""
@@ -156,6 +199,8 @@ class Decision:
     detail: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
     """Fields that nobody could decide, and why; they keep what was agreed."""
+    members: Mapping[str, Turn] = field(default_factory=dict)
+    """Per set field that was decided, what becomes of the memory of its members."""
     new: bool = False
     """The pair is not in the store yet."""
     absorbs: int = 0

@@ -170,7 +170,8 @@ class Pairs:
 
     def distrust(self, sync: int) -> None:
         """The pairs of *sync* stay, and nothing counts as agreed any more: fields are compared as if first met."""
-        columns = ", ".join(f"{side}_{part} = NULL" for side in SIDES for part in ("seen", "agreed", "sent"))
+        parts = [f"{side}_{part}" for side in SIDES for part in ("seen", "agreed", "sent")]
+        columns = ", ".join(f"{column} = NULL" for column in (*parts, "members"))
         with self._db.transaction() as db:
             db.execute(f"UPDATE pair SET {columns} WHERE sync = ? AND state <> 'retired'", (sync,))  # noqa: S608
 
@@ -187,7 +188,8 @@ class Pairs:
             db.executemany("DELETE FROM pair WHERE key = ?", [(key,) for key in drop])
         if not pairs:
             return
-        names = tuple(sorted({n for p in pairs for s in SIDES if (h := p.half(s)) for n in (*h.agreed, *h.sent)}))
+        told = {n for p in pairs for s in SIDES if (h := p.half(s)) for n in (*h.agreed, *h.sent)}
+        names = tuple(sorted(told.union(*(p.members for p in pairs))))
         layout = self._layout(db, names)
         self._drop_keys(db, sync, [pair.key for pair in pairs])
         rows = [to_row(p, sync, layout, names, self._vault.seal(p.detail) if p.detail else None) for p in pairs]

@@ -38,7 +38,8 @@ CREATE TABLE pair (
     layout INTEGER NOT NULL REFERENCES layout (id),
     left_id TEXT, left_version TEXT, left_seen BLOB, left_agreed BLOB, left_sent BLOB, left_keys BLOB,
     right_id TEXT, right_version TEXT, right_seen BLOB, right_agreed BLOB, right_sent BLOB, right_keys BLOB,
-    rev BLOB                                -- stands for the mapping with which it was last settled
+    rev BLOB,                               -- stands for the mapping with which it was last settled
+    members BLOB                            -- 8 bytes a member of each set: agreed, and sent but not seen, per side
 );
 -- Retired pairs keep claiming their ids: at most one pair per record and sync, ever.
 CREATE UNIQUE INDEX pair_left ON pair (sync, left_id) WHERE left_id IS NOT NULL;

@@ -10,6 +10,7 @@ from daemon.core.rules import Side
 from daemon.errors import StoreError
 from daemon.store.database import Database
 from daemon.store.flights import TESTIFIED, Flights
+from daemon.store.growth import grow
 from daemon.store.journal import Journal
 from daemon.store.names import Names
 from daemon.store.pairs import Pairs
@@ -141,6 +142,8 @@ class Store:
                 f"the store has format {known.get('version')}, this Tallystick knows {VERSION}: upgrade it"
             )
         self.vault.open(known["secret"])
+        with self._db.transaction() as db:
+            grow(db, _statements(SCHEMA.read_text()))
 
 
 def _refuse_remains(path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.core.merge import Ruling
-from daemon.core.model import Half, Pair
+from daemon.core.model import Half, Members, Pair
 from daemon.errors import StoreError
 from daemon.store.rows import to_pair, to_row
 from daemon.store.store import Store
@@ -28,6 +28,12 @@ halves = st.builds(
     sent=st.dictionaries(st.sampled_from(FIELDS), digests),
     keys=st.lists(keys, max_size=3).map(tuple),
 )
+groups = st.frozensets(digests, max_size=3)
+sets = st.builds(
+    Members,
+    agreed=groups,
+    sent=st.dictionaries(st.sampled_from(["left", "right"]), groups.filter(bool)),
+)
 pairs = st.builds(
     Pair,
     key=st.integers(1, 2**62),
@@ -41,6 +47,7 @@ pairs = st.builds(
     next_try=st.floats(0, 2e9),
     attempts=st.integers(0, 99),
     line=st.binary(max_size=16),
+    members=st.dictionaries(st.sampled_from(FIELDS), sets, max_size=2),
 )
 
 
@@ -70,7 +77,7 @@ def key(letter: str) -> bytes:
 
 @given(pairs)
 def test_a_pair_survives_its_row(one: Pair) -> None:
-    names = tuple(sorted({n for h in (one.left, one.right) if h for n in (*h.agreed, *h.sent)}))
+    names = tuple(sorted({n for h in (one.left, one.right) if h for n in (*h.agreed, *h.sent)} | one.members.keys()))
 
     assert to_pair(to_row(one, 1, 1, names, None), names, one.detail) == one
 
@@ -286,6 +293,26 @@ def test_a_store_of_another_version_is_not_touched(tmp_path: Path) -> None:
         Store(path)
 
 
+def test_a_store_gets_what_came_since_it_was_made(tmp_path: Path) -> None:
+    path = closed(tmp_path)
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE pair DROP COLUMN members")
+        db.execute("ALTER TABLE sync DROP COLUMN restored")
+        db.execute("DROP INDEX pair_open")
+        db.execute("DROP TABLE given")
+    db.close()
+
+    for _ in range(2):  # once to grow, once to find it grown
+        store = Store(path)
+        sync = store.sync("people")
+        one = pair(1, half("L1"), members={"tags": Members(frozenset({b"m" * 8}))})
+        store.pairs.remember(sync.id, [one])
+        assert store.pairs.get([1]) == {1: one}
+        assert not sync.restored
+        assert store.names.owner(b"name") is None
+        store.close()
+
+
 def test_a_file_that_is_no_store_is_told_with_the_remedy(tmp_path: Path) -> None:
     path = closed(tmp_path)
     path.write_bytes(b"not a database at all, but long enough to be looked at" * 100)
@@ -332,3 +359,11 @@ def test_a_run_that_never_ended_is_killed(store: Store) -> None:
     assert [(run["id"], run["state"], run["ended"]) for run in store.journal.runs("people")] == [
         ("r2", "done", 3.0), ("r1", "killed", 9.0),
     ]  # fmt: skip
+
+
+def test_members_are_forgotten_with_what_was_agreed(store: Store, sync: int) -> None:
+    store.pairs.remember(sync, [pair(1, half("L1", tags=b"1" * 8), members={"tags": Members(frozenset({b"m" * 8}))})])
+
+    store.pairs.distrust(sync)
+
+    assert not store.pairs.get([1])[1].members
