@@ -6,7 +6,7 @@ from daemon.core.rules import Case, Rule, Sync
 
 
 def cautious(sync: Sync) -> Sync:
-    """*sync* with no clash decided by a rule and nobody deleted for being gone.
+    """*sync* with no clash decided by a rule, no member removed from a set, and nobody deleted for being gone.
 
     With an old memory both sides of a field have moved wherever it was edited since, and the newer value is not to be
     told from the older one.
@@ -29,6 +29,8 @@ def cautious(sync: Sync) -> Sync:
 
 
 def _asking(rule: Rule) -> Rule:
+    if rule.merge:
+        return replace(rule, merge="union" if rule.merge == "set" else rule.merge)
     return replace(rule, wins="ask", first=None if rule.owner else rule.first or "ask")
 
 

@@ -29,17 +29,18 @@ _exactly = msgspec.json.Encoder(enc_hook=_told, order="deterministic", decimal_f
 """A decimal is a number here, never its text; a date or time is its ISO text, bytes are their base64."""
 
 
-def _one_number(value: Any) -> Any:
+def one_number(value: Any) -> Any:
     """The same for every way to write a number: 7, 7.0 and 7.00 are one match key, as they are one value."""
     if isinstance(value, list | tuple):
-        return [_one_number(member) for member in value]
+        return [one_number(member) for member in value]
     exact = Decimal(repr(value)) if isinstance(value, float) else value
     if not isinstance(exact, Decimal) or not exact.is_finite():
         return value
     return int(exact) if exact == exact.to_integral_value() else Decimal(f"{exact:f}".rstrip("0"))
 
 
-def _encode(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """*value* as bytes that are equal for equal values alone."""
     try:
         return _exactly(value)
     except (ValueError, TypeError, OverflowError, RecursionError):  # half a character, a key that is no text, too deep
@@ -48,7 +49,7 @@ def _encode(value: Any) -> bytes:
 
 def name_digest(key: bytes, place: Sequence[str], value: Any) -> bytes:
     """Over a name given out at *place*: the same for every sync that gives names there."""
-    return hashlib.blake2b(_encode(["name", *place, value]), key=key, digest_size=MATCH).digest()
+    return hashlib.blake2b(encoded(["name", *place, value]), key=key, digest_size=MATCH).digest()
 
 
 class Notcher:
@@ -62,12 +63,12 @@ class Notcher:
 
     @staticmethod
     def _start(key: bytes, size: int, *parts: str) -> Any:
-        return hashlib.blake2b(_encode(parts), key=key, digest_size=size)
+        return hashlib.blake2b(encoded(parts), key=key, digest_size=size)
 
     def seen(self, side: Side, id: str, raws: Sequence[Any]) -> bytes:
         """Over the raw inputs of all fields of one record."""
         state = self._seen[side].copy()
-        state.update(_encode((id, raws)))
+        state.update(encoded((id, raws)))
         return bytes(state.digest())
 
     def field(self, side: Side, id: str, name: str, raw: Any) -> bytes:
@@ -77,22 +78,22 @@ class Notcher:
     def fields(self, side: Side, id: str, raws: Iterable[tuple[str, Any]]) -> dict[str, bytes]:
         """`field` for many fields of one record."""
         record = self._field[side].copy()
-        record.update(_encode(id))
+        record.update(encoded(id))
         digests = {}
         for name, raw in raws:
             state = record.copy()
-            state.update(_encode((name, raw)))
+            state.update(encoded((name, raw)))
             digests[name] = state.digest()
         return digests
 
     def match(self, alternative: int, values: Sequence[Any]) -> bytes:
         """Over the values of one alternative of match_on, the same on both sides."""
         state = self._match.copy()
-        state.update(_encode((alternative, _one_number(values))))
+        state.update(encoded((alternative, one_number(values))))
         return bytes(state.digest())
 
     def line(self, facts: Any) -> bytes:
         """Over one line of a plan."""
         state = self._line.copy()
-        state.update(_encode(facts))
+        state.update(encoded(facts))
         return bytes(state.digest())

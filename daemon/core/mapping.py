@@ -14,7 +14,8 @@ from connectors.base import Fields
 from connectors.paths import ABSENT, PathError, parse, reader
 from daemon.core.expressions import Expression, ExpressionError
 from daemon.core.functions import to_ascii
-from daemon.core.rules import SIDES, Lens, Ref, Rule, Side, Winner, other
+from daemon.core.members import asked, checked, member_wise
+from daemon.core.rules import SIDES, Lens, Merge, Ref, Rule, Side, Winner, other
 from daemon.core.types import PLAIN, TYPES, Form, empty, form_fault, typed, writer
 
 Step: TypeAlias = Callable[[Any], Any]
@@ -44,10 +45,12 @@ class Lookup:
     """A table of texts: from key columns to one value column."""
 
     table: str
-    rows: Mapping[tuple[str, ...], str]
+    rows: Mapping[tuple[str, ...], str | tuple[str, ...]]
     by: tuple[str, ...] = ()
     """Paths on the owner's side that make the key; empty: the field's own left value."""
     otherwise: Literal["hold", "null"] = "hold"
+    many: bool = False
+    """Every key has a tuple of values: the members of a set."""
 
 
 SHAPES: Mapping[str, Callable[[str], str]] = {
@@ -80,6 +83,7 @@ def compile_rule(
     order: Sequence[Any] = (),
     once: bool = False,
     fill: bool = False,
+    merge: Merge = "",
     hold: Literal["field", "record"] = "field",
     audit: Literal["value", "digest", "none"] = "value",
     secret: bool = False,
@@ -92,6 +96,7 @@ def compile_rule(
     A *birth* is written with a new record only, so it may lie on one side, and nothing has to be inverted.
     """
     _check_type(type, left, right)
+    _check_set(merge, lookup, owner)
     translate, back = _translation(values, lookup)
     lenses: dict[Side, Lens | None] = {}
     plain: Step = _same
@@ -100,18 +105,23 @@ def compile_rule(
         parsed = typed(type, place.form, region=region).parse if type and place else _same
         written = writer(type, place.form) if place else _same
         if side == "left":
-            lenses[side] = _lens(
-                side, place, _then(parsed, translate), _then(_then(back, parsed), written) if back else None
-            )
+            read = member_wise(merge, _then(parsed, translate), owner, side, many=bool(lookup and lookup.many))
+            lenses[side] = _lens(side, place, read, _then(_then(back, parsed), written) if back else None)
         else:
             plain = _as_text if lookup else (_same if values else parsed)
-            lenses[side] = _lens(side, place, plain, written)
+            returns = checked(back) if merge and back and asked(owner, side) else _same
+            read = member_wise(merge, _then(plain, returns), owner, side)
+            lenses[side] = _lens(side, place, read, written)
     if lookup and not lookup.by and lenses["left"]:
         lenses["left"] = replace(lenses["left"], volatile="tables")
     if ref:
-        lenses = {side: _reference_lens(side, place, number=type == "integer") for side, place in places.items()}
+        number = type == "integer"
+        named = {side: member_wise(merge, _named, owner, side) for side in SIDES}
+        lenses = {side: _reference_lens(side, place, named[side], number=number) for side, place in places.items()}
     if lookup and lookup.by:
-        lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, lenses[_owner_of_lookup(owner)])
+        lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, lenses[_owner_of_lookup(owner)], merge)
+    if merge:
+        _check_set_lenses(lenses)
     if not birth:
         _check_sides(lenses, owner, back_missing=back is None, values=values)
     shape = _shape(normalise, typed(type).same if type else _same)
@@ -125,6 +135,7 @@ def compile_rule(
         order=_ranked(order, plain, shape),
         once=once,
         fill=fill,
+        merge=merge,
         hold=hold,
         shape=shape,
         audit=audit,
@@ -191,8 +202,8 @@ def _expression_lens(side: Side, place: Place, read: Step, write: Step | None, n
     )
 
 
-def _lookup_lens(lookup: Lookup, shown: Lens | None) -> Lens:
-    """A lens whose value is found in the table by other places of the record."""
+def _lookup_lens(lookup: Lookup, shown: Lens | None, merge: Merge) -> Lens:
+    """A lens whose value is found in the table by other places of the record; the members of a set, with *merge*."""
     try:
         keys = tuple(reader(parse(text)) for text in lookup.by)
     except PathError as fault:
@@ -200,14 +211,17 @@ def _lookup_lens(lookup: Lookup, shown: Lens | None) -> Lens:
     del shown  # the table decides; a path of its own would be a second truth
 
     def read(record: Fields, _: datetime) -> Any:
-        return _look_up(lookup, tuple(_as_text(key(record)) for key in keys))
+        found = _look_up(lookup, tuple(_as_text(key(record)) for key in keys))
+        if not merge:
+            return found
+        return list(found or ()) if lookup.many else [] if empty(found) else [found]
 
     return Lens(f"{lookup.table}[{', '.join(lookup.by)}]", read, keys, lookup.by, volatile="tables")
 
 
-def _reference_lens(side: Side, place: Place | None, *, number: bool) -> Lens | None:
+def _reference_lens(side: Side, place: Place | None, read: Step, *, number: bool) -> Lens | None:
     """A lens that shows by what name a side refers to a record: always a text, as ids are."""
-    lens = _lens(side, place, _named, _numbered if number else _same)
+    lens = _lens(side, place, read, _numbered if number else _same)
     return replace(lens, volatile="refs") if lens else None
 
 
@@ -233,7 +247,8 @@ def _translation(values: Mapping[str, Any] | None, lookup: Lookup | None) -> tup
         return _by_values(values), _back({v: k for k, v in values.items()}, len(values), "values")
     if lookup is not None and not lookup.by:
         rows = {key[0]: value for key, value in lookup.rows.items()}
-        back = _back({v: k for k, v in rows.items()}, len(rows), f"tables/{lookup.table}.csv")
+        inverse = {value: key for key, value in rows.items()}
+        back = None if lookup.many else _back(inverse, len(rows), f"tables/{lookup.table}.csv")
         return lambda value: value if empty(value) else _look_up(lookup, (_as_text(value),)), back
     return _same, _same
 
@@ -280,6 +295,19 @@ def _check_type(type: str | None, left: Place | None, right: Place | None) -> No
     for side, place in (("left", left), ("right", right)):
         if place and (fault := form_fault(type, place.form)):
             raise MappingError(side, fault)
+
+
+def _check_set(merge: Merge, lookup: Lookup | None, owner: Side | None) -> None:
+    if lookup and lookup.many and not merge:
+        raise MappingError("lookup", "with `many` the value is a set", "add `merge: set`")
+    if lookup and lookup.many and not lookup.by and owner != "left":
+        raise MappingError("lookup", "a lookup of many goes one way only", "add `owner: left`")
+
+
+def _check_set_lenses(lenses: Mapping[Side, Lens | None]) -> None:
+    for side, lens in lenses.items():
+        if lens and lens.path and lens.text != lens.path.text:
+            raise MappingError(side, "a set is written where it is read", "name one path, for reading and writing")
 
 
 def _check_sides(

@@ -10,14 +10,16 @@ At first contact nothing was agreed: `owner`, then `first`, then an empty side i
 `fill` knows only one movement: into emptiness.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 from connectors.paths import ABSENT
 from daemon.core.clash import weigh
-from daemon.core.model import Half, Item, Move
-from daemon.core.rules import Rule, Scale, Side, Sync, Winner, other
+from daemon.core.members import Notch, notch_of, same
+from daemon.core.model import Half, Item, Members, Move, Turn
+from daemon.core.rules import SIDES, Rule, Scale, Side, Sync, Winner, other
+from daemon.core.sets import Met, merge_sets
 from daemon.core.types import empty
 
 Outcome: TypeAlias = Literal["nothing", "remember", "left", "right", "hold"]
@@ -71,6 +73,17 @@ class Merged:
     held: Mapping[str, str]
     settled: frozenset[str]
     """Fields whose present inputs become the agreed ones once the moves are done."""
+    members: Mapping[str, Turn] = field(default_factory=dict)
+    """Per set field, what becomes of the memory of its members."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of the sets of one pair, and how its members are digested."""
+
+    pair: int
+    members: Mapping[str, Members]
+    line: Callable[[Any], bytes]
 
 
 def merge(
@@ -79,14 +92,16 @@ def merge(
     items: Mapping[Side, Item],
     rulings: Mapping[str, Ruling] | None = None,
     remapped: Collection[str] = (),
+    memory: Memory | None = None,
 ) -> Merged:
-    """Decide every field of one pair that is present on both sides.
+    """Decide every field of one pair that is present on both sides. Sets need the *memory* of their members.
 
     *remapped* are parts of its mapping that changed since: a field, or where it lies on a side (`name.left`).
     """
     moves: dict[Side, list[Move]] = {"left": [], "right": []}
     held: dict[str, str] = {}
     settled: set[str] = set()
+    turns: dict[str, Turn] = {}
     for rules in _together(sync):
         if fault := _fault(rules, items):
             held |= {rule.name: fault for rule in rules}
@@ -94,6 +109,12 @@ def merge(
         if not all(_visible(rule, halves, items) for rule in rules):
             continue  # absent: the record does not say, and nothing was ever agreed
         motion = _motion(rules, halves, items, remapped, sync.cases.mapping_changed)
+        if rules[0].merge:
+            assert memory
+            known = None if _moved_house(rules[0], remapped) else memory.members.get(rules[0].name)
+            notch = notch_of(memory.line, memory.pair, rules[0])
+            _meet(rules[0], _members(rules[0], motion, items, known, notch), (moves, held, settled, turns))
+            continue
         outcome, why = _outcome(rules, halves, items, motion, _ruling(rules, items, rulings or {}))
         if outcome == "hold":
             held |= {rule.name: why for rule in rules}
@@ -105,8 +126,50 @@ def merge(
     if stopper := next((name for name in held if sync.rule(name).hold == "record"), None):
         flowing = {move.field for side in moves for move in moves[side]}
         held |= dict.fromkeys(flowing, f"waits for {stopper}, {WHOLE}")  # or its edit would count as settled
-        return Merged((), (), held, frozenset(settled - flowing))
-    return Merged(tuple(moves["left"]), tuple(moves["right"]), held, frozenset(settled))
+        kept = {name: turn for name, turn in turns.items() if name not in held}
+        return Merged((), (), held, frozenset(settled - flowing), kept)
+    return Merged(tuple(moves["left"]), tuple(moves["right"]), held, frozenset(settled), turns)
+
+
+_Found: TypeAlias = tuple[dict[Side, list[Move]], dict[str, str], set[str], dict[str, Turn]]
+
+
+def _meet(rule: Rule, met: Met | str, found: _Found) -> None:
+    """Add what was decided of a set to what was *found*: moves, held, settled, turns."""
+    moves, held, settled, turns = found
+    if isinstance(met, str):
+        held[rule.name] = met
+        return
+    settled.add(rule.name)
+    if met.turn:
+        turns[rule.name] = met.turn
+    for side, move in met.moves.items():
+        moves[side].append(move)
+
+
+def _moved_house(rule: Rule, remapped: Collection[str]) -> bool:
+    """Whether a set lies elsewhere by now: what is not in that list was not removed from it."""
+    return any(f"{rule.name}.{side}" in remapped for side in SIDES)
+
+
+def _members(rule: Rule, motion: Motion, items: Mapping[Side, Item], memory: Members | None, notch: Notch) -> Met | str:
+    known = memory if motion.known else None
+    edited = motion.left_moved or motion.right_moved
+    if motion.left_absent or motion.right_absent:
+        return _UNSEEN.format("left" if motion.left_absent else "right") if edited else Met({}, None)
+    if motion.waiting and not same(rule, *(items[side].values[rule.name] for side in SIDES)):
+        return "what was written does not show yet"
+    met = merge_sets(rule, items, known, notch)
+    if edited or motion.remapped or known is None or isinstance(met, str):
+        return met
+    assert met.turn
+    return Met({}, Turn(met.turn.agreed))  # a difference that a person lets stand, until an edit
+
+
+_UNSEEN = (
+    "{} does not show this set, so nobody knows its members; where it leaves out what is empty, say `empty: omitted`"
+    " for its entity"
+)
 
 
 def decide(rule: Rule, motion: Motion) -> tuple[Finding, str]:

@@ -6,13 +6,14 @@ from typing import Any
 
 from connectors.base import Op
 from connectors.paths import ABSENT
-from daemon.core.merge import REMAPPED, WHOLE, Merged, Ruling, merge, moved
-from daemon.core.model import UNANSWERED, Change, Decision, Item, Look, Move, Pair, Reason
+from daemon.core.members import keyed, newborn, notch_of
+from daemon.core.merge import REMAPPED, WHOLE, Memory, Merged, Ruling, merge, moved
+from daemon.core.model import UNANSWERED, Change, Decision, Item, Look, Move, Pair, Reason, Turn
 from daemon.core.rules import SIDES, Case, Side, Sync, other
 from daemon.core.types import empty
 
 Line = Callable[[Any], bytes]
-"""The digest of one line of a plan (Notcher.line)."""
+"""The keyed digest of facts, such as one line of a plan (Notcher.line)."""
 
 
 def decide_pair(
@@ -28,8 +29,8 @@ def decide_pair(
             assert left.item
             assert right.item
             halves = {side: pair.half(side) for side in SIDES}
-            remapped = _remapped(sync, pair)
-            merged = merge(sync, halves, {"left": left.item, "right": right.item}, rulings, remapped)
+            remapped, memory = _remapped(sync, pair), Memory(pair.key, pair.members, line)
+            merged = merge(sync, halves, {"left": left.item, "right": right.item}, rulings, remapped, memory)
             return _signed(_merged(base, merged, remapped), line)
         case "gone", "gone":
             return replace(base, state="retired", reason="gone")
@@ -63,6 +64,7 @@ def decide_single(sync: Sync, pair: Pair, side: Side, item: Item, line: Line, *,
         base = replace(base, held=faults, state="held", reason="reference", detail={"fields": faults})
     moves = tuple(_birth_moves(sync, side, item))
     why = f"new on {side}, cases.new_{side}: create"
+    base = replace(base, members=_born_sets(sync, pair, other(side), item, line))
     return _signed(replace(base, changes=(Change(other(side), "create", moves, why),)), line)
 
 
@@ -92,6 +94,7 @@ def _remapped(sync: Sync, pair: Pair) -> frozenset[str]:
 
 
 def _merged(base: Decision, merged: Merged, remapped: frozenset[str]) -> Decision:
+    base = replace(base, members=merged.members)
     moves: dict[Side, tuple[Move, ...]] = {"left": merged.to_left, "right": merged.to_right}
     changes = tuple(Change(side, "update", moves[side]) for side in ("right", "left") if moves[side])
     if merged.held:
@@ -141,8 +144,16 @@ def _by_case(sync: Sync, base: Decision, side: Side, reason: Reason, case: Case)
 def _birth_moves(sync: Sync, side: Side, item: Item) -> list[Move]:
     """Every value that a new record gets. Emptiness is what a new record has anyway."""
     why = f"new on {side}"
-    values = ((rule.name, item.values[rule.name]) for rule in sync.writable(other(side)))
+    shown = ((rule, item.values[rule.name]) for rule in sync.writable(other(side)))
+    values = ((rule.name, newborn(rule, value) if rule.merge else value) for rule, value in shown)
     return [Move(name, value, None, why) for name, value in values if not empty(value)]
+
+
+def _born_sets(sync: Sync, pair: Pair, to: Side, item: Item, line: Line) -> dict[str, Turn]:
+    """The sets that a new record is given, to be remembered once they show."""
+    sets = [rule for rule in sync.writable(to) if rule.merge and item.values[rule.name] is not ABSENT]
+    members = {r.name: frozenset(keyed(item.values[r.name], notch_of(line, pair.key, r))) for r in sets}
+    return {name: Turn(frozenset(), {to: digests}) for name, digests in members.items()}
 
 
 def _last_words(sync: Sync, item: Item | None) -> list[Move]:

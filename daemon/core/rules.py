@@ -16,6 +16,8 @@ SIDES: tuple[Side, Side] = ("left", "right")
 Scale: TypeAlias = Literal["newest", "min", "max"]
 """Policies that look at the times or the values to find the side that wins."""
 Winner: TypeAlias = Literal["left", "right", "newest", "min", "max", "ask"]
+Merge: TypeAlias = Literal["", "set", "add_only", "union"]
+"""How lists are merged; empty: as one value. union: nobody trusts what is remembered, so that nothing is removed."""
 Missing: TypeAlias = Literal["hold", "null", "skip"]
 """What a reference without a partner gives: the field waits, is empty for now, or is left alone."""
 Case: TypeAlias = Literal["create", "hold", "ignore", "delete", "deactivate", "retire"]
@@ -91,6 +93,7 @@ class Rule:
     once: bool = False
     fill: bool = False
     """Written into emptiness only; two values that differ may stay as they are."""
+    merge: Merge = ""
     hold: Literal["field", "record"] = "field"
     shape: Callable[[Any], Any] = lambda value: value
     """What comparing sees of a value (normalise); never what is written."""
