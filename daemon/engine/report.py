@@ -127,4 +127,10 @@ def shown(sync: Sync, name: str, value: Any) -> Any:
     """*value* as it may be printed."""
     if value is None or value is ABSENT:
         return None
-    return value if sync.rule(name).audit == "value" else HIDDEN
+    if sync.rule(name).audit != "value":
+        return HIDDEN
+    return [_plain(member) for member in value] if isinstance(value, list) else _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value  # what stands for a value in a plan is a text there

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.base import Fields
@@ -429,6 +430,7 @@ def test_a_plan_shows_references_to_what_it_will_create(made: Any) -> None:
 
     told = {m["name"]["after"]: m["boss"]["after"] for line in lines for c in line["changes"] for m in [c["fields"]]}
     assert told == {"Bob": "R9", "Eve": "L1 (created by this run)"}
+    assert b"L1 (created by this run)" in msgspec.json.encode(told), "as plan -o json says it"
     office.approve()
     office.run()
     assert office.names("right") == {"Ada": None, "Bob": "Ada", "Eve": "Bob"}
