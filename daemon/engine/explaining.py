@@ -7,6 +7,7 @@ from typing import Any, Final
 from connectors.base import ConnectorError, Driver
 from connectors.paths import ABSENT
 from daemon.audit.log import AuditLog
+from daemon.core.members import same
 from daemon.core.merge import moved
 from daemon.core.model import Decision, Item, Pair
 from daemon.core.rules import SIDES, Rule, Side, Sync
@@ -84,8 +85,10 @@ def _field(sync: Sync, rule: Rule, pair: Pair, items: Mapping[Side, Item], decis
         told[side] = _value(sync, rule, items[side])
         told[f"{side}_moved"] = moved(half, rule.name, items[side])
         told[f"{side}_path"] = lens.text if (lens := rule.lens(side)) else None
-    told["same"] = rule.same(items["left"].values[rule.name], items["right"].values[rule.name])
-    told["rule"] = f"owner: {rule.owner}" if rule.owner else f"wins: {rule.wins}"
+    values = [items[side].values[rule.name] for side in SIDES]
+    told["same"] = same(rule, *values) if rule.merge else rule.same(*values)
+    decider = f"owner: {rule.owner}" if rule.owner else f"wins: {rule.wins}"
+    told["rule"] = f"merge: {rule.merge}" + (f", {decider}" if rule.owner else "") if rule.merge else decider
     moves = [(change.side, m) for change in decision.changes for m in change.moves if m.field == rule.name]
-    told["why"] = decision.held.get(rule.name) or next((f"{side} will be written: {m.why}" for side, m in moves), "")
+    told["why"] = decision.held.get(rule.name) or "; ".join(f"{side} will be written: {m.why}" for side, m in moves)
     return told

@@ -24,6 +24,7 @@ from daemon.engine.answers import Progress, refused, testimony
 from daemon.engine.apply import send
 from daemon.engine.context import Context
 from daemon.engine.failpoints import reached
+from daemon.engine.membership import members_at_birth
 from daemon.engine.stepwise import half_made
 from daemon.store.flights import Flight
 
@@ -129,6 +130,7 @@ def adopt(
     source = pair.half(other(side))
     halves = {side: born, other(side): replace(source, agreed=item["source"]) if source else None}
     adopted = Pair(pair.key, halves["left"], halves["right"], "held", "stale", {}, "created", since=context.clock())
+    adopted = replace(adopted, members=members_at_birth(item))
     return {"result": "done", "record": record.id, "message": why}, adopted
 
 
@@ -161,9 +163,10 @@ def newborn(item: Mapping[str, Any]) -> Pair:
 
 def read_again(pair: Pair, reason: Any) -> Pair:
     """*pair*, to be read and merged anew in this run."""
-    return Pair(pair.key, pair.left, pair.right, "held", reason, {}, pair.born, since=pair.since or 1.0)
+    return held_open(pair, "", reason)
 
 
 def held_open(pair: Pair, why: str, reason: Reason = "unknown") -> Pair:
     """*pair*, which waits for a person or a better day."""
-    return Pair(pair.key, pair.left, pair.right, "held", reason, {"why": why}, pair.born, since=pair.since or 1.0)
+    detail, since = {"why": why} if why else {}, pair.since or 1.0
+    return Pair(pair.key, pair.left, pair.right, "held", reason, detail, pair.born, since, members=pair.members)

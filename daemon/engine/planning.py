@@ -91,6 +91,8 @@ def _nothing_moved(pair: Pair, looks: Mapping[Side, Look]) -> bool:
         for name, digest in look.item.digests.items():
             if digest != half.sent.get(name, half.agreed.get(name)):
                 return False
+        if any(side in members.sent and name not in half.sent for name, members in pair.members.items()):
+            return False  # a set does not show what was written to it
     return True
 
 

@@ -17,6 +17,7 @@ from daemon.core.rules import SIDES, Side
 from daemon.engine.answers import at_work, refused
 from daemon.engine.context import Context
 from daemon.engine.lost_births import adopt, ask_create, go_on, held_open, newborn, read_again, verdict, window
+from daemon.engine.membership import probed
 from daemon.engine.settle import carried, free
 from daemon.engine.wires import entry
 from daemon.store.flights import Flight
@@ -203,7 +204,8 @@ def _with_sent(context: Context, item: Mapping[str, Any], pair: Pair, record: Re
     """The pair, knowing which values on the written side are ours, so that none of them is taken for an edit."""
     seen = context.views[item["side"]].item(record).digests
     ours = {name: digest for name, digest in item["digests"].items() if seen.get(name) == digest}
-    return carried(pair, item["side"], ours, item["source"])
+    pair = probed(pair, item, seen)
+    return carried(pair, item["side"], ours, item["source"], item.get("members", ()))
 
 
 def _keep_waiting(context: Context, items: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from connectors.base import Driver, Record
 from connectors.paths import ABSENT, parse, read
-from daemon.core.model import Coming, Target
+from daemon.core.members import asked
+from daemon.core.model import Coming, Foreign, Target
 from daemon.core.rules import Naming, Ref, Rule, Side, Sync, other
 from daemon.core.types import empty
 from daemon.store.store import Store
@@ -91,6 +92,19 @@ class References:
         if crossing.shown is None or isinstance(crossing.shown, Coming):
             return _missing(rule, rule.ref, side, value, crossing)
         return Meaning(crossing.shown if side == "left" else value, partner=crossing.partner)
+
+    def members(self, rule: Rule, side: Side, value: Any) -> Meaning:
+        """What a set of references means, member by member. One that leads to nobody stays where it is, or waits."""
+        if not isinstance(value, list):
+            return self.meaning(rule, side, value)
+        found = [Meaning(m) if isinstance(m, Foreign) else self.meaning(rule, side, m) for m in value]
+        awaits = tuple(target for member in found for target in member.awaits)
+        partners = [member.partner for member in found]
+        faults = [member.fault for member in found if member.fault]
+        if faults and asked(rule.owner, side):
+            return Meaning(ABSENT, faults[0], awaits if all(m.awaits for m in found if m.fault) else ())
+        values = [Foreign(name) if _stays(side, m) else m.value for name, m in zip(value, found, strict=True)]
+        return Meaning(values, None, awaits, partners)
 
     def partner(self, ref: Ref, side: Side, value: Any) -> Any:
         """Whom *value* means across, where the store alone can tell."""
@@ -180,6 +194,12 @@ def _missing(rule: Rule, ref: Ref, side: Side, name: str, crossing: Crossing) ->
 
 def _nobody(ref: Ref, name: str) -> str:
     return f"its reference {name} has no partner in {ref.where} yet"
+
+
+def _stays(side: Side, meaning: Meaning) -> bool:
+    """Whether a member has no name across: on the right it is its own name, on the left somebody has to be there."""
+    nobody = side == "left" and meaning.partner is None and not isinstance(meaning.value, Coming)
+    return nobody or empty(meaning.value) or isinstance(meaning.value, Foreign)
 
 
 def _joined(members: list[Meaning]) -> Meaning:

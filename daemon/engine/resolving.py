@@ -15,6 +15,11 @@ from daemon.engine.report import shown
 from daemon.errors import NoSuch, TallystickError
 from daemon.store.store import Store
 
+_SET = (
+    "`{}` is a set, of which no side is taken whole ({}): correct its members on either side, or let both stand with"
+    " `tallystick held drop {} {}`"
+)
+
 
 def resolve(
     sync: Sync,
@@ -39,6 +44,10 @@ def resolve(
     if restless := next((name for name, why in asked.items() if RESTLESS in why), None):
         raise NoSuch(f"{restless}: {asked[restless]}; make them agree, then: tallystick held retry {sync.name} {key}")
     names = list(asked)
+    sets = [name for name in names if sync.rule(name).merge]
+    if sets and (fields or sets == names):
+        raise TallystickError(_SET.format(sets[0], decision.held[sets[0]], sync.name, quote(key)))
+    names = [name for name in names if name not in sets]
     left, right = decision.left.item, decision.right.item
     if left is None or right is None:
         raise TallystickError("a record of the pair cannot be read now; try again")

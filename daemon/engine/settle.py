@@ -5,14 +5,15 @@ and the first sight of it confirms. A field that was not written gets the value 
 so an edit between our write and our reading is still an edit tomorrow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from connectors.base import Done
 from connectors.paths import ABSENT
-from daemon.core.model import Change, Decision, Half, Item, Move, Pair, Target
+from daemon.core.model import Change, Decision, Half, Item, Members, Move, Pair, Target
 from daemon.core.rules import SIDES, Side, other
 from daemon.core.swaps import PARKED
+from daemon.engine.membership import remembered, unseen
 from daemon.engine.view import View
 
 
@@ -21,11 +22,13 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
     halves = {side: _half(decision, side, done.get(side), views[side]) for side in SIDES}
     created = any(change.op == "create" for change in decision.changes)
     pair = decision.pair
+    members = _members(decision, done, views)
     waits = decision.state in ("held", "single")
     return replace(
         pair,
-        left=halves["left"],
-        right=halves["right"],
+        left=unseen(halves["left"], "left", members),
+        right=unseen(halves["right"], "right", members),
+        members=members,
         state=decision.state,
         reason=decision.reason,
         detail=decision.detail,
@@ -56,12 +59,14 @@ def reached_halfway(decision: Decision, done: Mapping[Side, Done], views: Mappin
     Else our own value would look like somebody's edit to the next run, if the other change never comes about.
     """
     pair = decision.pair
+    if done:
+        pair = replace(pair, members=_members(decision, done, views))
     for change in decision.changes:
         answer, source = done.get(change.side), decision.look(other(change.side)).item
         if answer is None or source is None or change.op != "update":
             continue
-        sent = _shown(answer, change, views[change.side])
-        pair = carried(pair, change.side, sent, origin(change, source))
+        sent = _shown(answer, change, views[change.side], decision.look(change.side).item)
+        pair = carried(pair, change.side, sent, origin(change, source), frozenset(decision.members))
     return pair
 
 
@@ -72,13 +77,20 @@ def origin(change: Change, source: Item | None) -> dict[str, bytes]:
     return dict(source.digests) if source else {}
 
 
-def carried(pair: Pair, side: Side, sent: Mapping[str, bytes], source: Mapping[str, bytes]) -> Pair:
-    """The pair after some fields were carried over to *side*: what they show there, and what they came from."""
+def carried(
+    pair: Pair, side: Side, sent: Mapping[str, bytes], source: Mapping[str, bytes], sets: Collection[str] = ()
+) -> Pair:
+    """The pair after some fields were carried over to *side*: what they show there, and what they came from.
+
+    Of *sets* the source may still lack members, so it counts as edited.
+    """
     there, here = pair.half(side), pair.half(other(side))
     if there is None or here is None:
         return pair
     there = replace(there, seen=b"", sent=dict(there.sent) | dict(sent))
-    here = replace(here, agreed=dict(here.agreed) | {name: source[name] for name in sent if name in source})
+    here = replace(
+        here, agreed=dict(here.agreed) | {name: source[name] for name in sent if name in source and name not in sets}
+    )
     return replace(pair, left=there, right=here) if side == "left" else replace(pair, left=here, right=there)
 
 
@@ -140,7 +152,7 @@ def _updated(decision: Decision, change: Change, done: Done, before: Item, view:
             sent.pop(name, None)
     after = _proof(done, view)
     if after is None:
-        sent |= _sent(before.record.id, change.moves, view)
+        sent |= _sent(before.record.id, change.moves, view, before)
         source = decision.look(other(view.side)).item
         return Half(before.record.id, done.version, b"", agreed, sent, source.keys if source else before.keys)
     written = {move.field for move in change.moves}
@@ -180,12 +192,17 @@ def _proven(done: Done, view: View) -> bool:
     return done.exact or (done.version is not None and done.record.version == done.version)
 
 
-def _shown(done: Done, change: Change, view: View) -> dict[str, bytes]:
+def _shown(done: Done, change: Change, view: View, over: Item | None) -> dict[str, bytes]:
     """What the written fields show now: proven by the read-back, else as we sent them."""
     if after := _proof(done, view):
         return {move.field: after.digests[move.field] for move in change.moves}
-    return _sent(done.id, change.moves, view)
+    return _sent(done.id, change.moves, view, over)
 
 
-def _sent(id: str, moves: tuple[Move, ...], view: View) -> dict[str, bytes]:
-    return view.sent_digests(id, ((move.field, move.value) for move in moves))
+def _members(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, View]) -> dict[str, Members]:
+    written = done.items() if decision.members else ()
+    return remembered(decision, {side: _proof(answer, views[side]) for side, answer in written}, views)
+
+
+def _sent(id: str, moves: tuple[Move, ...], view: View, over: Item | None = None) -> dict[str, bytes]:
+    return view.sent_digests(id, ((move.field, move.value) for move in moves), over.record if over else None)

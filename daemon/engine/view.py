@@ -8,10 +8,11 @@ from typing import Any
 from connectors.base import Capabilities, ConnectorError, Fields, Record
 from connectors.paths import ABSENT, parse, read_many
 from daemon.core.digests import Notcher
+from daemon.core.members import in_place, keyed, notch_of
 from daemon.core.model import UNANSWERED, Half, Item, Target
 from daemon.core.rules import Lens, Read, Ref, Rule, Side, Sync
 from daemon.core.types import empty
-from daemon.engine.references import References
+from daemon.engine.references import Meaning, References
 
 
 class View:
@@ -34,6 +35,7 @@ class View:
         self.at = at
         self.references = references
         self._notcher = notcher
+        self.sets = frozenset(rule.name for rule in sync.rules if rule.merge)
         self._lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
         self._columns = [(rule, lens.read, _raw(lens), lens.volatile) for rule, lens in self._lenses]
         self._links = [(ref, lens.read) for rule, lens in self._lenses if (ref := _cheap(rule, side))]
@@ -83,7 +85,7 @@ class View:
             try:
                 value = self._shown(read(fields, self.at))
                 if rule.ref:
-                    meaning = self.references.meaning(rule, self.side, value)
+                    meaning = self._meaning(rule, value)
                     value, partner = meaning.value, meaning.partner
                     if meaning.awaits:
                         awaits[name] = meaning.awaits
@@ -144,8 +146,15 @@ class View:
         """What is remembered of *item*."""
         return Half(item.record.id, item.record.version, item.seen if seen else b"", agreed, sent, item.keys)
 
-    def sent_digests(self, id: str, values: Iterable[tuple[str, Any]]) -> dict[str, bytes]:
-        """The digests that fields show once *values* are written and stored as they are; the unknowable left out."""
+    def members(self, pair: int, name: str, item: Item) -> frozenset[bytes]:
+        """The digests of the members that a set shows."""
+        return frozenset(keyed(item.values[name], notch_of(self._notcher.line, pair, self.sync.rule(name))))
+
+    def sent_digests(self, id: str, values: Iterable[tuple[str, Any]], over: Record | None = None) -> dict[str, bytes]:
+        """The digests that fields show once *values* are written and stored as they are; the unknowable left out.
+
+        *over*: the record that is written to.
+        """
         notches = []
         for name, value in values:
             rule = self.sync.rule(name)
@@ -153,14 +162,23 @@ class View:
             if name not in self._empty or lens is None or lens.path is None:
                 continue  # a birth: never looked at again
             if lens.paths == (lens.path.text,):
-                written = self.written(rule, value)
+                written = self.written(rule, value, over)
                 named = written if self.side == "left" else value
                 partner = self.references.meaning(rule, self.side, named).partner if rule.ref else None
                 notches.append((name, _notch(written, lens.volatile, value, partner)))
         return self._notcher.fields(self.side, id, notches)
 
-    def written(self, rule: Rule, value: Any) -> Any:
-        """*value* as this side stores it. Raises ValueError."""
+    def written(self, rule: Rule, value: Any, over: Record | None = None) -> Any:
+        """*value* as this side stores it, where *over* stands now. Raises ValueError."""
+        lens = rule.lens(self.side)
+        assert lens is not None
+        assert lens.write is not None
+        if rule.merge:
+            shown = self._standing(rule, lens, over) if over else ()
+            return in_place(rule, value, shown, lambda member: self._one_written(rule, member))
+        return self._one_written(rule, value)
+
+    def _one_written(self, rule: Rule, value: Any) -> Any:
         lens = rule.lens(self.side)
         assert lens is not None
         assert lens.write is not None
@@ -168,6 +186,17 @@ class View:
             value = self.references.written(rule, value)
         value = lens.write(value)
         return "" if value is None and self._emptiness == "" else value
+
+    def _standing(self, rule: Rule, lens: Lens, over: Record) -> Iterable[tuple[Any, Any]]:
+        """The members that a record shows, raw and shared."""
+        shared = lens.read(over.fields, self.at)
+        if rule.ref:
+            shared = self._meaning(rule, shared).value
+        return zip(lens.inputs[0](over.fields) or (), shared or (), strict=True)
+
+    def _meaning(self, rule: Rule, value: Any) -> Meaning:
+        follow = self.references.members if rule.merge else self.references.meaning
+        return follow(rule, self.side, value)
 
     def _name(self, read: Read, fields: Fields) -> Any:
         try:

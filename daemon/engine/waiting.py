@@ -13,6 +13,7 @@ from daemon.core.rules import SIDES, Side, Sync
 from daemon.core.typed import typed
 from daemon.engine.context import Context
 from daemon.engine.finding import Clock, ask, busy, find, look_alone, look_at
+from daemon.engine.membership import as_agreed
 from daemon.engine.pairing import parted
 from daemon.engine.report import plain, shown
 from daemon.errors import Busy, NoSuch, TallystickError
@@ -215,7 +216,8 @@ def _given_up(context: Context, pair: Pair, decision: Decision) -> tuple[list[Pa
     halves = {side: _accepted(context, pair, side, items[side], names, seen=not waits) for side in SIDES}
     values = {n: {s: shown(context.sync, n, item.values[n]) for s, item in items.items()} for n in names}
     means = "both sides keep what they show until one of them changes"
-    return [replace(after, left=halves["left"], right=halves["right"])], means, values
+    members = as_agreed(pair, names, items, context.views)
+    return [replace(after, left=halves["left"], right=halves["right"], members=members)], means, values
 
 
 def _fields_in_question(pair: Pair, decision: Decision) -> list[str]:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors import paths
-from connectors.base import Capabilities, Write
+from connectors.base import Capabilities, Record, Write
 from connectors.paths import ABSENT, Path
 from daemon.core.model import Change, Decision
 from daemon.core.rules import Side, Sync, other
 from daemon.engine.context import Context
+from daemon.engine.membership import aloft
 from daemon.engine.report import HIDDEN, shown
 from daemon.engine.settle import origin
 from daemon.engine.spending import draws
@@ -22,7 +23,7 @@ def make_write(context: Context, decision: Decision, change: Change) -> Write:
     if change.op in ("delete", "deactivate"):
         assert item is not None
         return Write(change.op, item.record.id, before=item.record.fields, version=item.record.version)
-    values = _values(context, change)
+    values = _values(context, change, item.record if item else None)
     if change.op == "create":
         key = identity(context, decision, change.side)
         fields = _merged(context.sync.birth.get(change.side, {}), paths.patch({}, values))
@@ -70,7 +71,10 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
     view = context.views[change.side]
     source = decision.look(other(change.side)).item
     moves = change.moves if change.op in ("create", "update") else ()
-    digests = view.sent_digests(write.id or "", ((move.field, move.value) for move in moves))
+    item = decision.look(change.side).item
+    digests = view.sent_digests(
+        write.id or "", ((move.field, move.value) for move in moves), item.record if item else None
+    )
     return {
         "pair": decision.pair.key,
         "new": decision.new,
@@ -84,6 +88,7 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
         "ends": decision.reason,
         "fields": _told(context, change),
         "digests": digests,
+        "members": aloft(decision, change, item),
         "source": origin(change, source),
         "key": write.key,
         "marker": write.marker,
@@ -164,7 +169,7 @@ def _id(decision: Decision, side: Side) -> str | None:
     return item.record.id if item else (half.id if half else None)
 
 
-def _values(context: Context, change: Change) -> dict[Path, Any]:
+def _values(context: Context, change: Change, over: Record | None) -> dict[Path, Any]:
     view = context.views[change.side]
     values: dict[Path, Any] = {}
     for move in change.moves:
@@ -173,7 +178,7 @@ def _values(context: Context, change: Change) -> dict[Path, Any]:
         assert lens
         assert lens.path
         try:
-            values[lens.path] = view.written(rule, move.value)
+            values[lens.path] = view.written(rule, move.value, over)
         except ValueError as fault:
             raise ValueError(f"{move.field}: {fault}") from None
     return values

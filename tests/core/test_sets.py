@@ -89,9 +89,9 @@ class Two:
         self.members = {"f": Members()} if known else {}
         self.halves: dict[Side, Half | None] = {side: half({"f": []} if known else {}) for side in SIDES}
 
-    def merge(self) -> Merged:
+    def merge(self, *remapped: str) -> Merged:
         items = {side: item({"f": self.shown[side]}) for side in SIDES}
-        return merge(sync(self.law), self.halves, items, memory=Memory(7, self.members, LINE))
+        return merge(sync(self.law), self.halves, items, None, remapped, Memory(7, self.members, LINE))
 
     def run(self) -> Merged:
         merged = self.merge()
@@ -194,6 +194,40 @@ def test_first_contact_with_an_owner_removes_nothing() -> None:
     two.run()
 
     assert (two.shown["left"], two.shown["right"]) == (["a"], ["c", "a"])
+
+
+def test_what_is_remembered_is_not_believed_where_a_side_knows_nothing() -> None:
+    two = Two(rule(merge="set"))
+    two.shown = {"left": ["a"], "right": ["a"]}
+    two.run()
+    two.halves["right"] = half({})
+    two.shown["right"] = []
+
+    assert two.why() == ["first contact, 1 only on left"]
+
+
+def test_a_set_that_lies_elsewhere_by_now_loses_no_member() -> None:
+    two = Two(rule(merge="set"))
+    two.shown = {"left": ["a", "b"], "right": ["a", "b"]}
+    two.run()
+    two.shown["right"] = ["other"]
+
+    merged = two.merge("f.right")
+
+    assert [move.value for move in merged.to_right] == [["other", "a", "b"]]
+    assert [move.value for move in merged.to_left] == [["a", "b", "other"]]
+
+
+def test_words_of_another_meaning_replace_the_old_ones() -> None:
+    two = Two(rule(merge="set", owner="left"))
+    two.shown = {"left": ["junior"], "right": ["junior", "foreign"]}
+    two.run()
+    two.shown["left"] = ["trainee"]
+    two.halves["left"] = half({"f": ["trainee"]})  # the same raw words as before
+
+    (move,) = two.merge("f").to_right
+
+    assert move.value == ["foreign", "trainee"]
 
 
 def test_every_move_says_how_many_were_added_and_removed() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from connectors.base import Record
 from connectors.paths import ABSENT
 from daemon.core.match import Seat
-from daemon.core.model import Change, Coming, Decision, Half, Item, Look, Move, Pair, Target
+from daemon.core.model import Change, Coming, Decision, Foreign, Half, Item, Look, Members, Move, Pair, Target, Turn
 from daemon.core.rules import SIDES, Match, Ref
 from daemon.engine import overflow
 from daemon.engine.decisions import Plan
@@ -36,6 +37,7 @@ def item(id: str, *keys: bytes | None, **values: Any) -> Item:
 UGLY = {
     "money": Decimal("1.10"), "big": 10**30, "day": date(2026, 11, 29), "at": datetime(2026, 1, 1, tzinfo=UTC),
     "absent": ABSENT, "null": None, "text": "\udcff\x00", "list": [1, "1", True], "to": Coming("R1"), "bytes": b"\x00",
+    "tags": ["a", Foreign("?")],
 }  # fmt: skip
 
 
@@ -49,13 +51,17 @@ def test_what_is_put_aside_comes_back_as_it_was(tmp_path: Path, no_room: None) -
     assert list(kept) == [{"n": 10}, *values[1:3], {"n": 13}, values[4]]
     assert kept[4]["absent"] is ABSENT
     assert isinstance(kept[4]["to"], Coming)
+    assert isinstance(kept[4]["tags"][1], Foreign)
 
 
 def test_decisions_come_back_equal(tmp_path: Path, no_room: None) -> None:
     look = Look("here", item("L1", b"k" * 16, None, **UGLY))
     pair = Pair(7, Half("L1", keys=(b"k" * 16, None)), Half("R1"), awaits=(Target("people", "left", "L2"),))
+    pair = replace(pair, members={"tags": Members(frozenset({b"a" * 8}), {"left": frozenset({b"b" * 8})})})
     change = Change("right", "update", (Move("name", "b", "a", "why"),), likely=(("login", "x", "made"),))
-    decisions = [Decision(pair, look, Look("gone"), (change,), held={"a": "b"}, line=bytes([n])) for n in range(4)]
+    turns = {"tags": Turn(frozenset({b"a" * 8}), {"right": frozenset({b"c" * 8})})}
+    decision = Decision(pair, look, Look("gone"), (change,), held={"a": "b"}, members=turns)
+    decisions = [replace(decision, line=bytes([n])) for n in range(4)]
 
     assert list(Plan(tmp_path, decisions)) == decisions
 
