@@ -112,6 +112,7 @@ class _Compiler:
                 order=line.order,
                 once=line.once,
                 fill=line.fill,
+                merge=line.merge or "",
                 hold=line.hold,
                 audit=line.audit or "value",
                 unique=line.unique,
@@ -151,10 +152,11 @@ class _Compiler:
             raise YamlError([self.document.problem((*place, "table"), "unknown-table", text, help)])
         try:
             keys = _key_columns(table, asked)
-            rows = table.index(keys, _value_column(table, asked, keys))
+            index = table.index_many if asked.many else table.index
+            rows = index(keys, _value_column(table, asked, keys))
         except TableError as fault:
             raise YamlError([self.document.problem(place, "table", str(fault), fault.help)]) from None
-        return Lookup(asked.table, rows, asked.by, asked.otherwise)
+        return Lookup(asked.table, rows, asked.by, asked.otherwise, asked.many)
 
     def ends(self) -> Mapping[Side, EndConfig]:
         """Both sides."""
@@ -256,6 +258,9 @@ class _Compiler:
         elif self.config.fields[name].birth:
             text = f"'{name}' is written at birth and never compared"
             self.problem(way, "contradiction", text, "use a field that both sides show")
+        elif self.config.fields[name].merge:
+            text = f"'{name}' is a set, of which every member goes its own way"
+            self.problem(way, "contradiction", text, "use a field with one value")
 
     def outlook(self) -> list[Any]:
         """What decides about unchanged records without being the meaning of a field."""

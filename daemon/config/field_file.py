@@ -59,8 +59,8 @@ class LookupConfig(Facts):
     """The table's value column. Default: the only column that is no key."""
     otherwise: Literal["hold", "null"] = Field(default="hold", alias="else")
     """What a key without a row gives. `hold` waits for a person, because a wrong value is worse than a late one."""
-    many: NotYet = None
-    """Several rows for one key."""
+    many: bool = False
+    """Every row of a key gives a member, so that the value is a set. Needs `merge`."""
 
 
 class GenerateConfig(Facts):
@@ -203,8 +203,9 @@ class FieldConfig(Facts):
     missing: Annotated[Literal["hold", "null", "skip"], BeforeValidator(_missing)] = "hold"
     """What a reference to a record without a partner gives. `hold`: the field waits and the others flow; `"null"`:
     empty for now; `skip`: left alone. Each is made good once the partner exists."""
-    merge: NotYet = None
-    """Lists compared by members."""
+    merge: Literal["set", "add_only"] | None = None
+    """The value is a list and is merged member by member, see Sets. `add_only` removes none. Default: a list is one
+    value."""
     transform: NotYet = None
     """Named pairs of functions."""
 
@@ -232,6 +233,8 @@ class FieldConfig(Facts):
                 "wins", f"nothing clashes where {self.owner} owns the field", "leave out `owner` or `wins`", key=True
             )
         self._ranks()
+        if self.merge:
+            self._never_clashes()
         if self.fill:
             self._only_fills()
         return self
@@ -265,6 +268,12 @@ class FieldConfig(Facts):
         if asked and self.type and not self.order and self.type not in _RANKED:
             text = f"of two values of `type: {self.type}` neither is the smaller one"
             contradiction(asked[0], text, "list the words in `order`, or choose a type with a rank")
+
+    def _never_clashes(self) -> None:
+        for key, idle in (("wins", "ask"), ("first", None), ("order", ()), ("fill", False)):
+            if getattr(self, key) != idle:
+                text = f"'{key}' decides between two values, and sets are merged member by member"
+                contradiction(key, text, "leave out one of `merge` and this", key=True)
 
     def _only_fills(self) -> None:
         for key, idle in (("wins", "ask"), ("first", None), ("once", False)):

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from connectors.yamlfile import Problem, YamlError
@@ -30,17 +30,30 @@ class Table:
 
     def index(self, keys: tuple[str, ...], value: str) -> Mapping[tuple[str, ...], str]:
         """From key columns to one value column. Raises TableError for an unknown column and a key that comes twice."""
+        found: dict[tuple[str, ...], str] = {}
+        for key, cell, line in self._cells(keys, value):
+            if found.setdefault(key, cell) != cell:
+                text = f"{self.file}:{line} gives '{', '.join(key)}' a second value"
+                raise TableError(text, "keep one of the rows; or, for a set, say `many: true`")
+        return found
+
+    def index_many(self, keys: tuple[str, ...], value: str) -> Mapping[tuple[str, ...], tuple[str, ...]]:
+        """From key columns to all values of a key, in the table's order; an empty cell is none. Raises TableError."""
+        found: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for key, cell, _ in self._cells(keys, value):
+            known = found.get(key, ())
+            found[key] = known if cell == "" or cell in known else (*known, cell)
+        return found
+
+    def _cells(self, keys: tuple[str, ...], value: str) -> Iterator[tuple[tuple[str, ...], str, int]]:
+        """Key, value and line of every row."""
         for column in (*keys, value):
             if column not in self.columns:
                 raise TableError(f"{self.file} has no column '{column}'", f"it has {', '.join(self.columns)}")
         places = [self.columns.index(key) for key in keys]
         wanted = self.columns.index(value)
-        found: dict[tuple[str, ...], str] = {}
         for row, line in zip(self.rows, self.lines, strict=True):
-            key = tuple(row[place] for place in places)
-            if found.setdefault(key, row[wanted]) != row[wanted]:
-                raise TableError(f"{self.file}:{line} gives '{', '.join(key)}' a second value", "keep one of the rows")
-        return found
+            yield tuple(row[place] for place in places), row[wanted], line
 
 
 def read_table(name: str, raw: bytes, *, file: str, digest: str) -> Table:

@@ -109,7 +109,6 @@ def test_a_lookup_that_leaves_a_column_open_is_refused(tmp_path: Path, lookup: s
 @pytest.mark.parametrize(
     "line",
     [
-        "{left: x, right: x, merge: set}",
         "{left: x, right: x, transform: slug}",
     ],
 )
@@ -284,3 +283,33 @@ def test_a_revision_tells_which_part_of_which_field_changed(tmp_path: Path) -> N
     assert changed_parts(before, rev("c", "{left: x, right: z}")) == ["x.right"]
     assert changed_parts(before, rev("d", "{left: {path: x, format: text}, right: y}")) == ["x.left"]
     assert changed_parts(before, rev("e", "{left: x, right: y, type: decimal}")) == ["x"]
+
+
+def test_a_set_is_merged_member_by_member(tmp_path: Path) -> None:
+    rule = field(tmp_path, "{left: x, right: x, merge: add_only, values: {A: gold}}")
+
+    assert rule.merge == "add_only"
+    assert rule.left
+    assert rule.left.read({"x": ["A"]}, NOON) == ["gold"]
+    assert rule.left.write
+    assert rule.left.write("gold") == "A"
+
+
+def test_all_rows_of_a_key_are_the_members_of_a_set(tmp_path: Path) -> None:
+    lookup = "{table: roles, by: [title, site], many: true}"
+    folder = folder_with(tmp_path, f"x: {{right: x, owner: left, merge: set, lookup: {lookup}}}")
+    (folder / "tables/roles.csv").write_text("title,site,group\nBoss,B,vpn\nBoss,B,board\nBoss,B,vpn\nGuest,B,\n")
+
+    rule = load(folder, env={}).syncs["people"].rules.rule("x")
+
+    assert rule.left
+    assert rule.left.read({"title": "Boss", "site": "B"}, NOON) == ["vpn", "board"]
+    assert rule.left.read({"title": "Guest", "site": "B"}, NOON) == []
+    with pytest.raises(ValueError, match="has no row for this title and site; add one"):
+        rule.left.read({"title": "Pope", "site": "B"}, NOON)
+
+
+def test_another_way_to_merge_is_another_mapping(tmp_path: Path) -> None:
+    revs = {compiled(tmp_path / way, f"x: {{left: x, right: x{way}}}").rev for way in ("", ", merge: set")}
+
+    assert len(revs) == 2
