@@ -13,6 +13,8 @@ from daemon.core.rules import SIDES, Side
 from tests.engine.moody import CUT
 
 FIELDS = ("name", "email", "phone", "tag")
+SET = "tags"
+"""A list of which every member is edited for itself. Nobody ever gives a member again who was removed."""
 OWNED = "name"
 """The field whose owner is left: an edit on the right is put back."""
 
@@ -29,6 +31,12 @@ class Account:
     """The sides that users edited since both sides last showed the same."""
     typed: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often users edited each."""
+    members: dict[tuple[str, str], set[Side]] = field(default_factory=dict)
+    """By (number, member): the sides that gave or took it since both sides last said the same of it."""
+    moved: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often users gave or took each."""
+    housed: dict[str, set[Side]] = field(default_factory=dict)
+    """By number, the sides on which a record got another id since the last quiet. Both: nothing is agreed any more."""
     removed: set[str] = field(default_factory=set)
     """Numbers of which a user removed a record, or whose id got another owner."""
     renamed: dict[str, str] = field(default_factory=dict)
@@ -40,11 +48,27 @@ class Account:
         self.edited.setdefault(key, set()).update(SIDES if unsure else {side})
         self.typed[key] += 1
 
+    def give_or_take(self, side: Side, number: str, member: str, *, unsure: bool) -> None:
+        """A user gave somebody a member of the set, or took it. *unsure*: as in `type`."""
+        key = self.called(number), member
+        stranger = len(self.housed.get(key[0], ())) == 2
+        self.members.setdefault(key, set()).update(SIDES if unsure or stranger else {side})
+        self.moved[key] += 1
+
+    def move_house(self, side: Side, number: str) -> None:
+        """A record got another id. When both did before a run saw it, their sets meet for the first time."""
+        number = self.called(number)
+        self.housed.setdefault(number, set()).add(side)
+        if len(self.housed[number]) == 2:
+            self.members |= {key: set(SIDES) for key in self.members if key[0] == number}
+
     def rename(self, old: str, new: str) -> None:
         """A person has another number from now on, which the other side does not know yet."""
         self.renamed[old] = new
         for number, name in [key for key in self.edited if key[0] == old]:
             self.edited[new, name] = self.edited.pop((number, name))
+        for number, member in [key for key in self.members if key[0] == old]:
+            self.members[new, member] = self.members.pop((number, member))
         if old in self.removed:
             self.remove(new)
 
@@ -88,6 +112,19 @@ class Account:
                 f"the lone edit of {number}.{name} on {side} was lost: {there.get(name)!r} became {here.get(name)!r}"
             )
 
+    def no_lone_member_was_given_or_taken_back(
+        self, before: Shown, after: Shown, moved: Mapping[Any, int], members: Any
+    ) -> None:
+        """A run may carry a member's only edit across; it may never undo it where it was made."""
+        for (number, member), hands in members.items():
+            if len(hands) != 1 or moved[number, member] != self.moved[number, member]:
+                continue
+            (side,) = hands
+            there, here = before[side].get(number), after[side].get(number)
+            if there is not None and here is not None:
+                was, stands = (member in (one.get(SET) or ()) for one in (there, here))
+                assert was == stands, f"{member} of {number} on {side}: the user's edit was undone"
+
     def note_agreement(self, shown: Shown, *, done: bool) -> None:
         """What both sides show alike is no open edit any more."""
         for number, name in list(self.edited):
@@ -96,6 +133,10 @@ class Account:
             left, right = (shown[side][number].get(name) for side in SIDES)
             if self.alike(name, left, right) and (None not in (left, right) or done):
                 del self.edited[number, name]
+        for number, member in list(self.members):
+            sides = [shown[side][number] for side in SIDES if number in shown[side]]
+            if len(sides) == 2 and len({member in (one.get(SET) or ()) for one in sides}) == 1:
+                del self.members[number, member]
 
     def compare(self, shown: Shown, held: Mapping[str, Any], *, absence: bool = True) -> None:
         """Every pair is equal per field, or held for a reason that a person can act on."""
@@ -103,6 +144,7 @@ class Account:
             if all(number in shown[side] for side in SIDES):
                 for name in FIELDS:
                     self._compare(number, name, *(shown[side][number].get(name) for side in SIDES), held)
+                self._compare(number, SET, *(set(shown[side][number].get(SET) or ()) for side in SIDES), held)
             elif absence:
                 assert number in self.removed or number in held, f"{number} has no partner"
 

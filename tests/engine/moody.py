@@ -198,12 +198,15 @@ class Moody(MemoryDriver):
         return fact.stamp if self.mood.cursor == "time" else fact.number
 
     def _told(self, record: Record) -> Record:
+        """What is asked for is told, even where a record was born without it."""
+        record = replace(record, fields={"tags": None} | dict(record.fields))
         return record if self.mood.versions else replace(record, version=None)
 
     def _answered(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Done) and not self.mood.versions:
-            return Done(outcome.id, None, self._told(outcome.record) if outcome.record else None)
-        return outcome
+        if not isinstance(outcome, Done):
+            return outcome
+        record = self._told(outcome.record) if outcome.record else None
+        return Done(outcome.id, outcome.version if self.mood.versions else None, record)
 
     def _kept(self, write: Write) -> Write:
         return replace(write, fields=cut(dict(write.fields))) if self.mood.cuts else write

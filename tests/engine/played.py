@@ -11,7 +11,7 @@ from connectors.base import Outcome, Write
 from daemon.core.rules import SIDES, Side
 from daemon.engine.report import Report
 from tests.engine import quirks
-from tests.engine.account import FIELDS, Account
+from tests.engine.account import FIELDS, SET, Account
 from tests.engine.moody import LAG, Character, Moody
 from tests.engine.quirks import Quirky
 from tests.engine.world import World, person
@@ -106,7 +106,7 @@ class Played:
         self.opened = 0.0
 
     def newcomer(self, side: Side, number: str) -> None:
-        fields = person(int(number)) | {field: self.fresh(field) for field in FIELDS}
+        fields = person(int(number)) | {field: self.fresh(field) for field in FIELDS} | {SET: [self.fresh(SET)]}
         self.driver(side).put("person", fields)
         self.account.existed[side].add(number)
 
@@ -114,6 +114,25 @@ class Played:
         """A user types. While an answer from this very side is lost, nobody can tell what the user saw before."""
         self.account.type(side, number, field, unsure=self.open_write(side, number))
         self.driver(side).edit("person", id, {field: value})
+
+    def give_or_take(self, side: Side, id: str, number: str, give: bool, pick: int = 0) -> None:
+        """A user gives somebody a new member of the set, or takes one."""
+        members = list(self.world.records(side)[id].get(SET) or ())
+        if not give and not members:
+            return
+        member = self.fresh(SET) if give else members[pick % len(members)]
+        after = [*members, member] if give else [one for one in members if one != member]
+        self.account.give_or_take(side, number, member, unsure=self.open_write(side, number))
+        self.driver(side).edit("person", id, {SET: after})
+
+    def agree_by_hand(self, left: str, right: str) -> None:
+        """People give both records all members that either has."""
+        records = [self.world.records("left")[left], self.world.records("right")[right]]
+        members = dict.fromkeys(member for fields in records for member in fields.get(SET) or ())
+        for side, id in (("left", left), ("right", right)):
+            self.driver(side).edit("person", id, {SET: list(members)})  # type: ignore[arg-type]
+        for key in [(str(records[0]["number"]), member) for member in members]:
+            self.account.members.pop(key, None)
 
     def dismiss(self, side: Side, id: str, number: str) -> None:
         self.account.remove(number)
@@ -123,6 +142,10 @@ class Played:
     def settle_conflict(self, told: Mapping[str, Any], take: Side) -> None:
         records = self.world.records("left"), self.world.records("right")
         if told["left"] not in records[0] or told["right"] not in records[1] or not told.get("fields"):
+            return
+        if SET in told["fields"]:
+            self.agree_by_hand(told["left"], told["right"])
+        if not told["fields"].keys() - {SET}:
             return
         answer = self.world.resolve(f"left:{told['left']}", take)
         number = str(records[0][told["left"]]["number"])
@@ -137,6 +160,7 @@ class Played:
             self.commit()
         before, typed = self.shown, self.account.typed.copy()
         edited = {key: set(hands) for key, hands in self.account.edited.items()}
+        moved, members = self.account.moved.copy(), {key: set(hands) for key, hands in self.account.members.items()}
         try:
             report = self.world.run(**request)
         except Killed:
@@ -148,6 +172,7 @@ class Played:
         self.nobody_is_made_twice()
         self.account.nobody_is_deleted_whom_no_user_deleted(after)
         self.account.no_lone_edit_was_overwritten(before, after, typed, edited)
+        self.account.no_lone_member_was_given_or_taken_back(before, after, moved, members)
         self.account.note_agreement(after, done=report.state == "done")
         return report
 
@@ -162,6 +187,7 @@ class Played:
         else:
             raise AssertionError(f"never quiet: {report}")
         assert not self.perform(full=full).counts.get("written")
+        self.account.housed.clear()
         assert not [line for line in self.world.plan(full=full).lines if line["changes"]]
 
     # -- checks

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.engine.account import FIELDS, Account
 from tests.engine.moody import Character
 from tests.engine.played import FATES, Killed, MoodyWorld, Played
 from tests.engine.world import people_sync, person, swapping_sync
+from tests.engine.world import rule as field_rule
 
 SOAK = os.environ.get("TALLYSTICK_SOAK") == "1"
 SEED = os.environ.get("TALLYSTICK_SEED", "")
@@ -56,15 +58,17 @@ class Machine(Played, RuleBasedStateMachine):
         swaps: bool,
     ) -> None:  # fmt: skip
         few = Limit(count=1)
-        sync = (swapping_sync if swaps else people_sync)(
+        law = (swapping_sync if swaps else people_sync)(
             cases=Cases(gone_left=gone_left, gone_right=gone_right, recreated=recreated),
             guards=Guards(deletes=few, creates=Limit(count=2), updates=Limit(count=3), blanked=few, shrink=1.0),
         )
+        sync = replace(law, rules=(*law.rules, field_rule("tags", merge="set")))
         if cuts:  # without proof of what it made of our value, its value looks like an edit: docs/sync.md says so
             right = Character(right.cursor, right.tombstones, right.batch, right.atomic, cuts=True)
         self.world = MoodyWorld(
-            self.folder, {"L1": person(1), "L2": person(2), "L3": person(3)},
-            {"R1": person(1), "R2": person(2), "R4": person(4)}, {"left": left, "right": right}, sync=sync,
+            self.folder, {f"L{n}": person(n, tags=[f"first of {n}", f"second of {n}"]) for n in (1, 2, 3)},
+            {f"R{n}": person(n, tags=[f"second of {n}", f"first of {n}"]) for n in (1, 2, 4)},
+            {"left": left, "right": right}, sync=sync,
         )  # fmt: skip
         self.cuts, self.swaps = cuts, swaps
         self.account = Account(cuts)
@@ -115,6 +119,21 @@ class Machine(Played, RuleBasedStateMachine):
         for (id, number), mail in zip(found, [*mails[1:], mails[0]], strict=True):
             self.type_in(side, id, number, "email", mail)
 
+    @rule(side=sides, pick=picks, give=st.sampled_from([True, True, False]), which=picks, late=st.booleans())
+    def tag(self, side: Side, pick: int, give: bool, which: int, late: bool) -> None:
+        """Somebody gets or loses a member of the set."""
+        if found := self.chosen(side, pick):
+            self.hand(side, late=late and pick < 3)
+            self.give_or_take(side, *found, give, which)
+            self.hand(side, late=False)
+
+    @rule(pick=picks, hands=st.lists(st.tuples(sides, st.booleans(), picks), min_size=2, max_size=4))
+    def tag_both_sides(self, pick: int, hands: list[tuple[Side, bool, int]]) -> None:
+        """Different members of one person's set on different sides: none may be lost, none may come back."""
+        for side, give, which in hands:
+            if found := self.chosen(side, pick):
+                self.give_or_take(side, *found, give, which)
+
     @rule(pick=picks)
     def renumber(self, pick: int) -> None:
         """A match key is edited, where it is owned."""
@@ -152,6 +171,7 @@ class Machine(Played, RuleBasedStateMachine):
             fields = dict(self.world.records(side)[found[0]])
             self.driver(side).remove("person", found[0])
             self.driver(side).put("person", fields)
+            self.account.move_house(side, found[1])
 
     @rule(side=sides, same=st.booleans())
     def raise_the_dead(self, side: Side, same: bool) -> None:
@@ -205,7 +225,7 @@ class Machine(Played, RuleBasedStateMachine):
 
     @rule(
         side=sides, hand=sides, field=st.sampled_from(FIELDS), when=st.sampled_from(["before", "after"]),
-        act=st.sampled_from(["edit", "edit", "edit", "remove", "kill"]),
+        act=st.sampled_from(["edit", "edit", "edit", "give", "take", "remove", "kill"]),
     )  # fmt: skip
     def meanwhile(self, side: Side, hand: Side, field: str, when: str, act: str) -> None:
         """Something happens while the next write to *side* is on its way: to that person, or to the process."""
@@ -224,6 +244,8 @@ class Machine(Played, RuleBasedStateMachine):
             if found := self.person_of(side, write, hand):
                 if act == "edit":
                     self.type_in(hand, *found, field, self.fresh(field))
+                elif act in ("give", "take"):
+                    self.give_or_take(hand, *found, act == "give")
                 else:
                     self.dismiss(hand, *found)
 
@@ -302,12 +324,27 @@ class Machine(Played, RuleBasedStateMachine):
                 shutil.rmtree(self.folder)
 
 
+class Tags(Machine):
+    """The same world, in which hardly anybody does anything but give and take members of a set."""
+
+    edit = edit_both_sides = swap = renumber = hire_on_both_sides = raise_the_dead = shift_pages = plan = None  # type: ignore[assignment]
+
+
 @pytest.mark.parametrize("shard", SHARDS)
 def test_whatever_happens_no_edit_is_lost_and_nobody_is_doubled(shard: int) -> None:
+    play(Machine, shard)
+
+
+@pytest.mark.parametrize("shard", SHARDS[:2])
+def test_whatever_happens_no_member_is_lost_and_none_comes_back(shard: int) -> None:
+    play(Tags, shard)
+
+
+def play(machine: type[Machine], shard: int) -> None:
     number = int(SEED) if SEED else random.randrange(2**32) if SOAK else shard
     print(f"TALLYSTICK_SEED={number}")  # pytest shows it where the test fails
     run_state_machine_as_test(
-        seed(number)(type("Machine", (Machine,), {})),
+        seed(number)(type(machine.__name__, (machine,), {})),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=50 if SOAK else 20,
