@@ -4,7 +4,7 @@ A member that stands on one side alone was added there or removed across; whethe
 Foreign members, and those that the owner never had, stay where they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -43,7 +43,9 @@ class _Tally:
 def merge_sets(rule: Rule, items: Mapping[Side, Item], known: Members | None, notch: Notch) -> Met | str:
     """What the set of *rule* needs, or why it is held. *known* is what is remembered; None at first contact."""
     sets = {side: keyed(items[side].values[rule.name], notch) for side in SIDES}
-    tally = _count(rule, sets, known or Members())
+    skipping = rule.ref is not None and rule.ref.missing == "skip"
+    vague = frozenset(side for side in SIDES if skipping and rule.name in items[side].awaits)
+    tally = _count(rule, sets, known or Members(), vague)
     for side, unshown in tally.unshown.items():
         if unshown:
             return _UNSHOWN.format(side=side, count=unshown)
@@ -81,7 +83,8 @@ def fate(rule: Rule, on: Mapping[Side, bool], agreed: bool, sent: Side | None) -
     return ("remove", True) if agreed and rule.merge == "set" else ("leave", agreed)
 
 
-def _count(rule: Rule, sets: Mapping[Side, Mapping[bytes, Any]], known: Members) -> _Tally:
+def _count(rule: Rule, sets: Mapping[Side, Mapping[bytes, Any]], known: Members, vague: Collection[Side]) -> _Tally:
+    """What becomes of whom. A *vague* side has members that nobody can name across: one that seems gone may be such."""
     tally = _Tally()
     for digest in {**sets["left"], **sets["right"], **dict.fromkeys(known.agreed)}:
         on: dict[Side, bool] = {side: digest in sets[side] for side in SIDES}
@@ -94,7 +97,7 @@ def _count(rule: Rule, sets: Mapping[Side, Mapping[bytes, Any]], known: Members)
             case "add":
                 tally.on[other(here)].add(digest)
                 tally.back |= {digest} & known.agreed if sent is None else _NOBODY
-            case "remove":
+            case "remove" if other(here) not in vague:
                 tally.off[here].add(digest)
             case "hold":
                 assert sent

@@ -176,6 +176,26 @@ def test_a_member_without_a_partner_may_be_left_out(tmp_path: Path) -> None:
     world.close()
 
 
+@pytest.mark.parametrize(("missing", "after"), [("skip", ["A", "B"]), ("null", ["A"])])
+def test_a_member_that_lost_its_partner_is_gone_across_unless_it_is_skipped(
+    tmp_path: Path, missing: Any, after: list[str]
+) -> None:
+    law = rule("teams", merge="set", ref=Ref("teams", missing=missing), owner="left")
+    world = office(tmp_path, law)
+    ids = {name: right_of(world, name) for name in "AB"}
+    world.left.edit("person", "L1", {"teams": ["lA", "lB"]})
+    world.run()
+    world.sync = TEAMS
+    world.unlink("left:lB")
+    world.sync = staff(law)
+    world.left.edit("person", "L1", {"teams": ["lB", "lA"]})
+
+    world.run(full=True)
+
+    assert teams(world, "right") == [ids[name] for name in after]
+    world.close()
+
+
 @pytest.mark.parametrize("owner", ["left", "right"])
 def test_a_stranger_across_stays_where_an_owner_decides(tmp_path: Path, owner: Any) -> None:
     law = rule("teams", merge="set", ref=Ref("teams"), owner=owner)
