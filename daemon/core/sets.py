@@ -31,8 +31,8 @@ class _Tally:
     """The members by what becomes of them."""
 
     agreed: set[bytes] = field(default_factory=set)
-    on: dict[Side, set[bytes]] = field(default_factory=lambda: {"left": set(), "right": set()})
-    """To be added there."""
+    on: dict[Side, dict[bytes, Any]] = field(default_factory=lambda: {"left": {}, "right": {}})
+    """To be added there: the members themselves."""
     off: dict[Side, set[bytes]] = field(default_factory=lambda: {"left": set(), "right": set()})
     """To be removed there."""
     back: set[bytes] = field(default_factory=set)
@@ -51,16 +51,12 @@ def merge_sets(rule: Rule, items: Mapping[Side, Item], known: Members | None, no
             return _UNSHOWN.format(side=side, count=unshown)
     if rule.once and known is not None:
         return Met({}, Turn(known.agreed))
+    changed = {to: frozenset(tally.on[to].keys() | tally.off[to]) for to in SIDES if tally.on[to] or tally.off[to]}
     moves = {}
-    for to in SIDES:
-        added, removed = tally.on[to], tally.off[to]
-        if added or removed:
-            before = items[to].values[rule.name]
-            new = [sets[other(to)][digest] for digest in added]
-            value = [m for m in before or () if isinstance(m, Foreign) or notch(m) not in removed]
-            why = _why(rule, to, len(added), len(added & tally.back), len(removed), first=known is None)
-            moves[to] = Move(rule.name, value + sorted(new, key=lambda m: str(rule.shape(m))), before, why)
-    changed = {to: frozenset(tally.on[to] | tally.off[to]) for to in moves}
+    for to in changed:
+        before = items[to].values[rule.name]
+        why = _why(rule, to, tally, first=known is None)
+        moves[to] = Move(rule.name, _rewritten(rule, before, tally, to, notch), before, why)
     return Met(moves, Turn(frozenset(tally.agreed), changed))
 
 
@@ -95,7 +91,7 @@ def _count(rule: Rule, sets: Mapping[Side, Mapping[bytes, Any]], known: Members,
             tally.agreed.add(digest)
         match what:
             case "add":
-                tally.on[other(here)].add(digest)
+                tally.on[other(here)][digest] = sets[here][digest]
                 tally.back |= {digest} & known.agreed if sent is None else _NOBODY
             case "remove" if other(here) not in vague:
                 tally.off[here].add(digest)
@@ -105,14 +101,21 @@ def _count(rule: Rule, sets: Mapping[Side, Mapping[bytes, Any]], known: Members,
     return tally
 
 
+def _rewritten(rule: Rule, before: Any, tally: _Tally, to: Side, notch: Notch) -> list[Any]:
+    """The whole set of a side: who stays keeps place and form, newcomers follow in an order that does not change."""
+    stay = [m for m in before or () if isinstance(m, Foreign) or notch(m) not in tally.off[to]]
+    return stay + sorted(tally.on[to].values(), key=lambda m: str(rule.shape(m)))
+
+
 _UNSHOWN = (
     "{side} shows {count} of the members that we added or removed there otherwise: where it changes their spelling, say"
     " so in `normalise`; else bring them in order on either side"
 )
 
 
-def _why(rule: Rule, to: Side, added: int, back: int, removed: int, *, first: bool) -> str:
-    source = other(to)
+def _why(rule: Rule, to: Side, tally: _Tally, *, first: bool) -> str:
+    source, added, removed = other(to), len(tally.on[to]), len(tally.off[to])
+    back = len(tally.on[to].keys() & tally.back)
     if first or rule.merge == "union":
         told = [f"{added} only on {source}"]
     else:
