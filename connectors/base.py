@@ -10,6 +10,7 @@ Terminology
     gone         the system says itself that the record does not exist any more
     complete     the last page of an enumeration that left nothing out: only then does absence mean deletion
     marker       a value of ours in a field of the record, by which a create can be found again
+    relation     a list of whom a record is related to, under a name such as @groups; written by adding and removing
 
 The errors of the wire, sorted by what the caller does:
     ConnectorError
@@ -153,6 +154,17 @@ class Capabilities:
     """
     deactivated: Fields | None = None
     """What a deactivated record shows, so that a `deactivate` whose answer was lost can be probed."""
+    relations: frozenset[str] = frozenset()
+    """Field paths whose lists are written by `Write.members` and never by `Write.fields`: `@groups`, or an attribute
+    of many values that the system changes one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who joins a list and who leaves it. Whoever is in it already, or is not, needs nothing and is no fault."""
+
+    add: tuple[Any, ...] = ()
+    remove: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +175,7 @@ class Write:
     *key* is the same for every attempt at the same create; *marker* is the value to leave in the marker field.
     Of a create in steps, *done* holds what the steps that are made have answered, by name, and the record's id as
     RECORD; with *doubt* an earlier attempt may have got further, so that each is looked for before it is made.
+    *members* are changes of relations, by path; a write may have nothing else.
     """
 
     op: Op
@@ -174,6 +187,7 @@ class Write:
     marker: str | None = None
     done: Mapping[str, Any] = field(default_factory=dict)
     doubt: bool = False
+    members: Mapping[str, Members] = field(default_factory=dict)
 
 
 RECORD = "record"
@@ -185,7 +199,11 @@ class Done:
     """It happened. *record* is what the system shows now, if it told; *version* is the one this write produced.
 
     A *record* of another version than *version* was read after somebody else's edit. *exact* says that nobody could
-    come between: the record was read in the transaction of the write itself. *steps* are those of a create.
+    come between: the record was read in the transaction of the write itself. A write with `members` tells a record only
+    if it is exact, because no version speaks of relations. *steps* are those of a create.
+
+    *without* are relations of a record that was born without them, each with the reason: they are not, or not surely,
+    as the write wished, and the next run sees to them. A create alone has such.
     """
 
     id: str
@@ -193,6 +211,7 @@ class Done:
     record: Record | None = None
     exact: bool = False
     steps: tuple[str, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +306,7 @@ class Driver(Protocol):
 
     MUST: `read` and `find` raise on the first thing they could not get; a page is never silently short.
     MUST: `write` answers `Lost`, not `NotSent`, once a byte of a request may have reached the system.
+    MUST: one `Write` has one outcome: Done only if fields and members are all as it wishes. See `Done.without`.
     MUST NOT: repeat a create after `Lost`; follow redirects or referrals elsewhere; log or return credentials.
     """
 

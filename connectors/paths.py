@@ -5,6 +5,7 @@
     "odd name".'x.y'            quoted segments take any character; \\ escapes the quote
     emails[kind=work].value     the first list member whose `kind` equals "work", never a position
     emails[primary=true].value  true, false, null and numbers compare as such; "true" in quotes is text
+    @groups                     a relation that the entity declares: the list of whom the record is related to
 
 Anything else is not a path (the mapping then reads it as a JMESPath expression).
 """
@@ -92,8 +93,14 @@ class Path:
         names = tuple(s.name for s in self.segments if isinstance(s, Key))
         return names if len(names) == len(self.segments) else None
 
+    @property
+    def relation(self) -> str | None:
+        """The relation's name without its @, if the path names one."""
+        return self.top[1:] if len(self.segments) == 1 and _RELATION.fullmatch(self.top) else None
+
 
 _SEGMENT = re.compile(r"""(?P<bare>[A-Za-z_][A-Za-z0-9_:;-]*)|"(?P<dq>(?:[^"\\]|\\.)+)"|'(?P<sq>(?:[^'\\]|\\.)+)'""")
+_RELATION = re.compile(r"@[A-Za-z_][A-Za-z0-9_:;-]*")
 _SELECTOR = re.compile(
     r"""\[\s*(?:(?P<bare>[A-Za-z_][\w:;-]*)|"(?P<dq>(?:[^"\\]|\\.)+)")\s*=\s*"""
     r"""(?:"(?P<text>(?:[^"\\]|\\.)*)"|'(?P<stext>(?:[^'\\]|\\.)*)'|(?P<word>[^\]\s"']+))\s*\]"""
@@ -106,6 +113,10 @@ _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+\Z")
 
 def parse(text: str) -> Path:
     """The path that *text* names. Raises PathError with the column."""
+    if related := _RELATION.match(text):
+        if related.end() < len(text):
+            raise PathError("a relation is a whole list, and nothing lies inside it", related.end())
+        return Path(text, (Key(text),))
     segments: list[Key | Selector] = []
     at = 0
     while True:

@@ -24,6 +24,7 @@ from connectors.base import (
     Gone,
     Health,
     Lost,
+    Members,
     NotSent,
     Op,
     Outcome,
@@ -37,6 +38,7 @@ from connectors.base import (
 from connectors.definition import Reveal, unknown_entity
 from connectors.memory.facts import Entity, System
 from connectors.memory.looks import emptied, equal, holds, merged, named, shown
+from connectors.memory.relations import Related
 from connectors.paths import Path, parse, quote
 from connectors.paths import read as read_path
 
@@ -60,6 +62,7 @@ class _Shelf:
     births: dict[str, str] = field(default_factory=dict)
     """Ids by idempotency key."""
     paths: set[str] = field(default_factory=set)
+    related: Related = field(default_factory=Related)
     born: int = 0
 
 
@@ -76,14 +79,16 @@ def connect(
         marker={name: entity.marker for name, entity in entities.items() if entity.marker},
         deactivate={name: entity.deactivate for name, entity in entities.items() if entity.deactivate},
         timed=[name for name, entity in entities.items() if entity.times_trusted],
+        relations={name: entity.relations for name, entity in entities.items()},
     )
 
 
 class MemoryDriver:
     """A Driver over dicts: `MemoryDriver({"contact": {"c-1": {"email": "ada@corp.example"}}})`.
 
-    put, edit, remove, merge, records and epoch are the hands of the system's users; the rest is the Driver protocol.
-    Every change takes the next number of one counter: it is the record's version and its cursor value.
+    put, edit, remove, merge, relate, records and epoch are the hands of the system's users; the rest is the Driver
+    protocol. Every change takes the next number of one counter: it is the record's version and its cursor value.
+    Relations lie beside the records, so changing them takes no number.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class MemoryDriver:
         marker: Mapping[str, str] | None = None,
         deactivate: Mapping[str, Fields] | None = None,
         timed: Collection[str] = (),
+        relations: Mapping[str, Collection[str]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
@@ -111,7 +117,8 @@ class MemoryDriver:
         self._latest = 0
         self._lock = threading.RLock()
         self._number = 0
-        self._shelves: dict[str, _Shelf] = {entity: _Shelf() for entity in records or {}}
+        related = relations or {}
+        self._shelves = {entity: _Shelf(related=Related(related.get(entity, ()))) for entity in records or {}}
         for entity, members in (records or {}).items():
             for id, fields in members.items():
                 self.put(entity, fields, id)
@@ -134,6 +141,7 @@ class MemoryDriver:
         with self._lock:
             shelf = self._shelf(entity)
             del shelf.records[id], shelf.changed[id]
+            shelf.related.drop(id)
             self._number += 1
             shelf.gone[id] = self._number
 
@@ -143,10 +151,18 @@ class MemoryDriver:
             self.remove(entity, id)
             self._shelf(entity).joined[id] = into
 
+    def relate(self, entity: str, id: str, *, add: Fields | None = None, remove: Fields | None = None) -> None:
+        """Changes relations: `relate("person", "1", add={"@groups": ["admins"]})`."""
+        with self._lock:
+            for name in {**(add or {}), **(remove or {})}:
+                moving = Members(tuple((add or {}).get(name, ())), tuple((remove or {}).get(name, ())))
+                self._shelf(entity).related.change(id, {name: moving})
+
     def records(self, entity: str) -> dict[str, Fields]:
         """The fields of every record, by id."""
         with self._lock:
-            return {id: record.fields for id, record in self._shelf(entity).records.items()}
+            shelf = self._shelf(entity)
+            return {id: {**record.fields, **shelf.related.of(id)} for id, record in shelf.records.items()}
 
     # The Driver protocol
 
@@ -161,7 +177,7 @@ class MemoryDriver:
             more: set[Op] = {"deactivate"} if entity in self._deactivate else set()
             off, timed = self._deactivate.get(entity), entity in self._timed
             says = replace(DEFAULT, find=found, writes=DEFAULT.writes | more, merges=bool(shelf.joined))
-            return replace(says, deactivated=off, times_trusted=timed)
+            return replace(says, deactivated=off, times_trusted=timed, relations=shelf.related.names)
 
     def check(self, entity: str | None = None) -> Health:
         """Always reachable; an unknown entity is named."""
@@ -181,7 +197,7 @@ class MemoryDriver:
                 raise Permanent(f"{self.name} {entity}: has no cursor; only full reads")
             since = _number(cursor, f"{self.name} {entity}")
             order = sorted((n, id) for id, n in shelf.changed.items() if n >= since)
-            found = [(n, shown(shelf.records[id], wanted)) for n, id in order if _fits(shelf.records[id], rules)]
+            found = [(n, _shown(shelf, id, wanted)) for n, id in order if _fits(shelf.records[id], rules)]
             gone = sorted((n, id) for id, n in shelf.gone.items() if n >= since) if cursor and says.tombstones else []
         yield from self._pages(found, gone, complete=cursor is None, numbered=says.cursor is not None)
 
@@ -191,8 +207,8 @@ class MemoryDriver:
         for id in ids:
             with self._lock:
                 shelf = self._shelf(entity)
-                record, into = shelf.records.get(id), shelf.joined.get(id)
-            yield shown(record, wanted) if record else Gone(id, into)
+                answer = _shown(shelf, id, wanted) if id in shelf.records else Gone(id, shelf.joined.get(id))
+            yield answer
 
     def find(self, entity: str, by: Fields, *, consistent: bool = False, fields: Sequence[str] = ()) -> list[Record]:
         """Records whose paths equal all of *by*; any path unless Capabilities were handed in."""
@@ -204,7 +220,7 @@ class MemoryDriver:
                 raise Permanent(f"{self.name} {entity}: cannot look up {', '.join(sorted(barred))}")
             if consistent and says.consistency_window:
                 raise Permanent(f"{self.name} {entity}: find lags by {says.consistency_window:g} s")
-            return [shown(record, wanted) for record in shelf.records.values() if _fits(record, rules)]
+            return [_shown(shelf, id, wanted) for id, record in shelf.records.items() if _fits(record, rules)]
 
     def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
         """One outcome per write, in order, the record read back in each that is done."""
@@ -262,6 +278,8 @@ class MemoryDriver:
         place = f"{self.name} {entity} {write.id or 'new'}"
         if write.op not in says.writes:
             return Refused(f"{place}: {write.op} is not offered")
+        if unknown := write.members.keys() - says.relations:
+            return Refused(f"{place}: no relation {', '.join(sorted(unknown))}")
         if write.op == "create":
             return self._create(entity, write, says, wanted)
         known = self._shelves[entity].records.get(write.id or "")
@@ -272,14 +290,17 @@ class MemoryDriver:
         if write.op == "delete":
             self.remove(entity, known.id)
             return Done(known.id)
+        shelf = self._shelves[entity]
+        shelf.related.change(known.id, write.members)
         fields = self._deactivate.get(entity, {}) if write.op == "deactivate" else write.fields
         joined = {**known.fields, **fields} if says.nested == "replace" else merged(known.fields, fields)
-        return _done(self._keep(entity, known.id, joined), wanted)
+        after = self._keep(entity, known.id, joined) if fields or not write.members else known
+        return _done(shelf, after, write, wanted)
 
     def _create(self, entity: str, write: Write, says: Capabilities, wanted: Sequence[Path]) -> Outcome:
         shelf = self._shelves[entity]
         if says.idempotent_create and write.key in shelf.births and shelf.births[write.key] in shelf.records:
-            return _done(shelf.records[shelf.births[write.key]], wanted)
+            return _done(shelf, shelf.records[shelf.births[write.key]], write, wanted)
         if write.id is not None and write.id in shelf.records:
             return Refused(f"{self.name} {entity} {write.id}: exists already")
         fields = dict(write.fields)
@@ -288,12 +309,13 @@ class MemoryDriver:
         record = self._keep(entity, write.id or _next_id(entity, shelf), fields)
         if write.key is not None:
             shelf.births[write.key] = record.id
-        return _done(record, wanted)
+        shelf.related.change(record.id, write.members)
+        return _done(shelf, record, write, wanted)
 
     def _keep(self, entity: str, id: str, fields: Fields) -> Record:
         shelf, empty = self._shelf(entity), self._capabilities.get(entity, DEFAULT).empty
         self._number += 1
-        shelf.records[id] = record = Record(id, emptied(fields, empty), self._version(entity))
+        shelf.records[id] = record = Record(id, emptied(shelf.related.take(id, fields), empty), self._version(entity))
         shelf.changed[id] = self._number
         shelf.gone.pop(id, None)
         shelf.joined.pop(id, None)
@@ -324,8 +346,13 @@ def _next_id(entity: str, shelf: _Shelf) -> str:
             return id
 
 
-def _done(record: Record, wanted: Sequence[Path]) -> Done:
-    return Done(record.id, record.version, shown(record, wanted))
+def _done(shelf: _Shelf, record: Record, write: Write, wanted: Sequence[Path]) -> Done:
+    return Done(record.id, record.version, None if write.members else _shown(shelf, record.id, wanted))
+
+
+def _shown(shelf: _Shelf, id: str, wanted: Sequence[Path]) -> Record:
+    record, related = shelf.records[id], shelf.related.of(id)
+    return shown(replace(record, fields={**record.fields, **related}) if related else record, wanted)
 
 
 def _unmoved(known: Record, write: Write) -> bool:

@@ -26,5 +26,7 @@ class Entity(Facts):
     """The field that takes our marker at birth."""
     deactivate: Mapping[str, Any] | None = None
     """What a deactivated record looks like: {active: false}. Without it, deactivate is not offered."""
+    relations: tuple[str, ...] = ()
+    """Names of relations, such as groups: a field `"@groups"` then lists whom a record is related to."""
     times_trusted: bool = False
     """Versions are the times of the changes instead of numbers, so that `wins: newest` may go by them."""

@@ -10,6 +10,7 @@ from daemon.config.compile import compile_sync
 from daemon.config.crossing import double_writers, end_problems, untimed
 from daemon.config.files import MAIN, Found, find
 from daemon.config.models import DaemonConfig
+from daemon.config.relations import relation_problems
 from daemon.config.schedule import Schedule, default_problems, read_schedule
 from daemon.config.secrets import Secrets
 from daemon.config.sync_file import SyncConfig
@@ -160,6 +161,7 @@ class _Loader:
             document = documents[name]
             self.problems += end_problems(document, config, systems, broken)
             self.problems += untimed(document, config, systems)
+            self.problems += relation_problems(document, config, systems)
             try:
                 rules = compile_sync(config, document, tables, beside)
                 rules = replace(rules, zone=config.timezone or daemon.defaults.timezone) if daemon else rules

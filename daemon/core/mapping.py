@@ -177,6 +177,8 @@ def _lens(side: Side, place: Place | None, read: Step, write: Step | None) -> Le
     try:
         path = parse(place.text)
     except PathError as not_a_path:
+        if place.text.startswith("@") and not_a_path.position:
+            raise MappingError(side, str(not_a_path)) from None
         return _expression_lens(side, place, read, write, not_a_path)
     raw = reader(path)
     return Lens(place.text, lambda record, _: read(raw(record)), (raw,), (place.text,), path if write else None, write)

@@ -45,10 +45,12 @@ class Progress:
 def testimony(context: Context, side: Side, outcome: Outcome, progress: Progress) -> dict[str, Any] | None:
     """What the audit log is told; None while it is unknown."""
     match outcome:
-        case Done(id=id, version=version):
+        case Done(id=id, version=version, without=without):
             progress.counts["written"] += 1
+            for name, why in without.items():
+                context.say(f"{context.sync.end(side).system} {id} was made without {name}, for the next run: {why}")
             steps = {"steps": list(outcome.steps)} if outcome.steps else {}
-            return {"result": "done", "record": id, "version": version, **steps}
+            return {"result": "done", "record": id, "version": version, **steps, **_lacking(without)}
         case Partial(done=done, rest=rest):
             return {**(testimony(context, side, rest, progress) or {}), "steps": list(done)}
         case Refused(message):
@@ -67,6 +69,10 @@ def testimony(context: Context, side: Side, outcome: Outcome, progress: Progress
         case Lost():
             progress.counts["unknown"] += 1
             return None
+
+
+def _lacking(without: Mapping[str, str]) -> dict[str, Any]:
+    return {"without": dict(without)} if without else {}
 
 
 TOGETHER = "its batch was refused as a whole, it may not be at fault: "

@@ -11,6 +11,7 @@ from connectors.base import (
     Failed,
     Gone,
     Lost,
+    Members,
     Outcome,
     Partial,
     Pending,
@@ -25,6 +26,7 @@ from daemon.engine.apply import send
 from daemon.engine.context import Context
 from daemon.engine.failpoints import reached
 from daemon.engine.membership import members_at_birth
+from daemon.engine.relating import fields_of, forgotten
 from daemon.engine.stepwise import half_made
 from daemon.store.flights import Flight
 
@@ -62,7 +64,8 @@ def go_on(context: Context, flight: Flight, item: Mapping[str, Any]) -> tuple[Ma
     context.store.flights.mark_sent(flight, context.clock() + window(context, side))
     reached("sent")
     wish = Write(
-        "create", fields=item["wish"]["fields"], key=item["key"], marker=item["marker"], done=done, doubt=True
+        "create", fields=item["wish"]["fields"], key=item["key"], marker=item["marker"], done=done, doubt=True,
+        members={path: Members(add=tuple(joins)) for path, joins in item["wish"]["joins"].items()},
     )  # fmt: skip
     (outcome,) = send(context, side, [wish])
     reached("written")
@@ -131,7 +134,15 @@ def adopt(
     halves = {side: born, other(side): replace(source, agreed=item["source"]) if source else None}
     adopted = Pair(pair.key, halves["left"], halves["right"], "held", "stale", {}, "created", since=context.clock())
     adopted = replace(adopted, members=members_at_birth(item))
+    adopted = forgotten(adopted, _not_related(context, side, record, sent))
     return {"result": "done", "record": record.id, "message": why}, adopted
+
+
+def _not_related(context: Context, side: Side, record: Record | Gone, sent: Mapping[str, bytes]) -> frozenset[str]:
+    """Lists that a found record does not show as we meant it: it may have been born and not related to anybody yet."""
+    view = context.views[side]
+    shown = view.item(record).digests if isinstance(record, Record) else sent
+    return frozenset(n for n in fields_of(view, view.capabilities.relations) & sent.keys() if shown[n] != sent[n])
 
 
 def _sent_at_birth(context: Context, item: Mapping[str, Any], record: Record) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from daemon.core.model import Change, Decision, Half, Item, Members, Move, Pair,
 from daemon.core.rules import SIDES, Side, other
 from daemon.core.swaps import PARKED
 from daemon.engine.membership import remembered, unseen
+from daemon.engine.relating import unrelated
 from daemon.engine.view import View
 
 
@@ -24,7 +25,7 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
     pair = decision.pair
     members = _members(decision, done, views)
     waits = decision.state in ("held", "single")
-    return replace(
+    after = replace(
         pair,
         left=unseen(halves["left"], "left", members),
         right=unseen(halves["right"], "right", members),
@@ -40,6 +41,7 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
         awaits=awaited(decision),
         rev=pair.rev if _agrees_as_before(decision) else views["left"].sync.mark,
     )
+    return unrelated(after, done, views)
 
 
 def awaited(decision: Decision) -> tuple[Target, ...]:

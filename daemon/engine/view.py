@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.base import Capabilities, ConnectorError, Fields, Record
-from connectors.paths import ABSENT, parse, read_many
+from connectors.paths import ABSENT, Path, parse, read_many
 from daemon.core.digests import Notcher
 from daemon.core.members import in_place, keyed, notch_of
 from daemon.core.model import UNANSWERED, Half, Item, Target
@@ -197,6 +197,11 @@ class View:
     def _meaning(self, rule: Rule, value: Any) -> Meaning:
         follow = self.references.members if rule.merge else self.references.meaning
         return follow(rule, self.side, value)
+
+    def relation(self, path: Path) -> str | None:
+        """The name under which the list at *path* is written by adding and removing, if it is."""
+        name = f"@{path.relation}" if path.relation else path.text
+        return name if name in self.capabilities.relations else None
 
     def _name(self, read: Read, fields: Fields) -> Any:
         try:

@@ -10,6 +10,7 @@ from daemon.core.model import Change, Decision
 from daemon.core.rules import Side, Sync, other
 from daemon.engine.context import Context
 from daemon.engine.membership import aloft
+from daemon.engine.relating import joining, moving, parted
 from daemon.engine.report import HIDDEN, shown
 from daemon.engine.settle import origin
 from daemon.engine.spending import draws
@@ -23,18 +24,23 @@ def make_write(context: Context, decision: Decision, change: Change) -> Write:
     if change.op in ("delete", "deactivate"):
         assert item is not None
         return Write(change.op, item.record.id, before=item.record.fields, version=item.record.version)
-    values = _values(context, change, item.record if item else None)
+    values, lists = parted(view, _values(context, change, item.record if item else None))
     if change.op == "create":
         key = identity(context, decision, change.side)
-        fields = _merged(context.sync.birth.get(change.side, {}), paths.patch({}, values))
+        given = context.sync.birth.get(change.side, {})
+        constants = {name: given[name] for name in view.capabilities.relations & given.keys()}
+        plain = {name: value for name, value in given.items() if name not in constants}
+        fields, members = _merged(plain, paths.patch({}, values)), joining(lists, constants)
         marker = key if view.capabilities.marker else None
         if made(decision.pair) and not view.capabilities.steps:
             raise ValueError(_NO_STEPS.format(context.sync.end(change.side), context.sync.name))
-        return Write("create", fields=fields, key=key, marker=marker, done=made(decision.pair))
+        done = made(decision.pair)
+        return Write("create", fields=fields, key=key, marker=marker, done=done, members=members)
     assert item is not None
-    whole = view.capabilities.nested == "replace"
-    fields = paths.patch(item.record.fields, values, whole=whole)
-    return Write("update", item.record.id, fields, _same_shape(item.record.fields, fields), item.record.version)
+    seen = item.record.fields
+    fields = paths.patch(seen, values, whole=view.capabilities.nested == "replace")
+    before, members = _same_shape(seen, fields), moving(lists, seen)
+    return Write("update", item.record.id, fields, before, item.record.version, members=members)
 
 
 _NO_STEPS = (
@@ -104,7 +110,8 @@ def _birth_in_steps(capabilities: Capabilities, decision: Decision, write: Write
     """All that a create in steps is gone on with, should its answer be lost; nothing for any other write."""
     if write.op != "create" or not capabilities.steps:
         return {}
-    return {"wish": {"fields": write.fields, "done": write.done}, **given_at_birth(decision.pair)}
+    joins = {path: list(members.add) for path, members in write.members.items()}
+    return {"wish": {"fields": write.fields, "joins": joins, "done": write.done}, **given_at_birth(decision.pair)}
 
 
 def entry(

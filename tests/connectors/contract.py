@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from connectors.base import Done, Gone, NotSent, Permanent, Record, Refused, Stale, Write
+from tests.connectors.contract_relations import RelationContract
 from tests.connectors.subject import BIG, Subject, fill, get, listing, pages, value, write
 
 __all__ = ["BIG", "DriverContract", "Subject", "fill", "get", "listing", "pages", "value", "write"]
 
 
-class DriverContract:
+class DriverContract(RelationContract):
     """Subclass me and give me a `subject`."""
 
     @pytest.fixture

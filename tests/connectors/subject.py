@@ -34,6 +34,15 @@ class Subject:
     unwell: Mapping[str, Driver] = field(default_factory=dict)
     """Drivers that cannot work, by what their `check` must say (part of the message)."""
 
+    relation: str | None = None
+    """A relation of the entity, whose records start without members."""
+    members: tuple[str, ...] = ()
+    """Three that can be members."""
+    refused_member: str | None = None
+    """One that the system refuses."""
+    holding: Callable[[], Mapping[str, int]] = dict
+    """How many records each member is related to, as its system's own users see it."""
+
     @property
     def says(self) -> Capabilities:
         return self.driver.describe(self.entity)

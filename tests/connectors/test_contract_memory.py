@@ -5,9 +5,23 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Capabilities, CursorRule, Done, Fields, NotSent, Page, Permanent, Record, Refused, Write
+from connectors.base import (
+    Capabilities,
+    CursorRule,
+    Done,
+    Fields,
+    Members,
+    NotSent,
+    Page,
+    Permanent,
+    Record,
+    Refused,
+    Write,
+)
 from connectors.drivers.memory import Entity, MemoryDriver, System, connect
 from tests.connectors.contract import DriverContract, Subject
+
+MEMBERS = ("admins", "staff", "zürich")
 
 
 def contact(n: int) -> Fields:
@@ -17,8 +31,12 @@ def contact(n: int) -> Fields:
 class TestMemoryContract(DriverContract):
     @pytest.fixture
     def subject(self) -> Subject:
-        driver = MemoryDriver({"contact": {}}, page=3, find={"contact": ["email"]})
-        return Subject(driver, "contact", contact, "name", "email", "phone", big="number", decimal="amount")
+        driver = MemoryDriver({"contact": {}}, page=3, find={"contact": ["email"]}, relations={"contact": ["groups"]})
+        return Subject(
+            driver, "contact", contact, "name", "email", "phone", big="number", decimal="amount",
+            relation="@groups", members=MEMBERS,
+            holding=lambda: {m: sum(m in f["@groups"] for f in driver.records("contact").values()) for m in MEMBERS},
+        )  # fmt: skip
 
 
 def read(driver: MemoryDriver, **how: Any) -> list[Page]:
@@ -166,3 +184,26 @@ def test_a_close_misspelling_is_pointed_out() -> None:
     (outcome,) = driver.write("kontact", [Write("create")])
     assert isinstance(outcome, NotSent)
     assert "contact" in outcome.message
+
+
+def test_a_relation_is_no_field_and_a_change_of_it_no_change_of_the_record() -> None:
+    driver = MemoryDriver({"contact": {"1": contact(1) | {"@groups": ["b", "a"]}}}, relations={"contact": ["groups"]})
+    (seen,) = driver.get("contact", ["1"])
+
+    driver.relate("contact", "1", add={"@groups": ["c"]}, remove={"@groups": ["b"]})
+
+    (after,) = driver.get("contact", ["1"])
+    assert isinstance(seen, Record)
+    assert isinstance(after, Record)
+    assert (seen.fields["@groups"], after.fields["@groups"]) == (["a", "b"], ["a", "c"])
+    assert seen.version == after.version
+    assert driver.read("contact", cursor=str(int(seen.version or 0) + 1)).__next__().records == ()
+
+
+def test_a_relation_that_nobody_declared_is_refused_by_name() -> None:
+    driver = MemoryDriver({"contact": {"1": contact(1)}})
+
+    (outcome,) = driver.write("contact", [Write("update", "1", members={"@groups": Members(add=("a",))})])
+
+    assert isinstance(outcome, Refused)
+    assert "@groups" in outcome.message

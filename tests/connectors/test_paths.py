@@ -46,6 +46,7 @@ def test_a_path_reads(text: str, value: Any) -> None:
         ("", 0), (".a", 0), ("a.", 2), ("a..b", 2), ("a b", 1), ("1a", 0), ("emails[0]", 6), ("emails[]", 6),
         ("a[b=c", 1),
         ("a[b]", 1), ('"open', 0), ('""', 0), ("a['b'=c]", 1), ("upper(a)", 5), ("a || b", 1), ("a[b=]", 1), ("@", 0),
+        ("@a.b", 2), ("@a[b=c]", 2), ("a.@b", 2), ("@1", 0),
     ],
 )  # fmt: skip
 def test_what_is_no_path_is_refused_at_its_column(text: str, at: int) -> None:
@@ -72,6 +73,15 @@ def test_a_selector_means_what_it_looks_like(text: str, value: Any) -> None:
     assert isinstance(selector, Selector)
     assert selector.value == value
     assert type(selector.value) is type(value)
+
+
+def test_a_relation_is_named_alone_and_read_like_a_key() -> None:
+    record = {"@groups": ["a"], "name": "Ada"}
+
+    assert parse("@groups").relation == parse('"@groups"').relation == "groups"
+    assert read(record, parse("@groups")) == reader(parse("@groups"))(record) == ["a"]
+    assert [parse(text).relation for text in ("name", "a.b", '"@"', "emails[kind=work]", 'a."@groups"')] == [None] * 5
+    assert quote("@groups") == '"@groups"'  # a name of any system's own is no relation's
 
 
 @given(st.text(min_size=1))

@@ -1,0 +1,249 @@
+"""Stories of people and their groups: lists beside the record, which no version speaks of, written member by member."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.base import Done, Lost, Members, Refused, Write
+from connectors.drivers.memory import MemoryDriver
+from daemon.core.rules import Cases, Match
+from tests.engine import quirks
+from tests.engine.quirks import Quirky
+from tests.engine.world import World, people_sync, person, rule
+
+TEAMS = rule("teams", "teams", "@groups", owner="left")
+
+
+class GroupWorld(World):
+    """HR says who is in which team; the directory on the right keeps groups beside its people."""
+
+    def __init__(self, folder: Path, *, teams: Any = TEAMS, **more: Any) -> None:
+        rules = (rule("number", owner="left"), rule("name", owner="left"), teams)
+        sync = people_sync(rules=rules, match_on=(Match(("number",)),), **more)
+        left = {"L1": person(1, teams=["a", "b"]), "L2": person(2, teams=[])}
+        super().__init__(folder, left=left, sync=sync)
+        self.right = MemoryDriver(
+            {"person": {}}, name="crm", find={"person": ("number", "email")}, relations={"person": ["groups"]}
+        )
+        self.crm = Quirky(self.right)
+
+    @property
+    def drivers(self) -> Any:
+        return {"left": self.left, "right": self.crm}
+
+    def groups(self) -> dict[str, Any]:
+        return {number: fields["@groups"] for number, fields in self.shown("right").items()}
+
+    def id(self, number: int) -> str:
+        return next(id for id, fields in self.records("right").items() if fields["number"] == str(number))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[GroupWorld]:
+    made = GroupWorld(tmp_path)
+    made.adopted()
+    yield made
+    made.close()
+
+
+def nothing_to_do(world: World) -> bool:
+    return [world.run(full=True).counts.get("written", 0) for _ in range(2)] == [0, 0]
+
+
+def born_without(driver: Any, entity: str, write: Write) -> Any:
+    """The person is made; the group says no."""
+    (done,) = driver.write(entity, [replace(write, members={})])
+    return replace(done, record=None, without={"@groups": "group a: no"})
+
+
+def test_newcomers_are_born_with_their_groups(world: GroupWorld) -> None:
+    assert world.groups() == {"1": ["a", "b"], "2": []}
+    first, second = sorted(world.crm.writes, key=lambda write: str(write.fields["number"]))
+    assert first.members == {"@groups": Members(add=("a", "b"))}
+    assert second.members == {}
+    assert "@groups" not in first.fields
+    assert nothing_to_do(world)
+
+
+def test_only_who_joins_and_who_leaves_is_written(world: GroupWorld) -> None:
+    world.left.edit("person", "L1", {"teams": ["b", "c"]})
+
+    world.run()
+
+    write = world.crm.writes[-1]
+    assert write.members == {"@groups": Members(add=("c",), remove=("a",))}
+    assert (dict(write.fields), write.before) == ({}, {})
+    assert world.groups()["1"] == ["b", "c"]
+    assert nothing_to_do(world)
+    assert world.entries("outcome")[-1]["fields"]["teams"]["after"] == ["b", "c"]
+
+
+def test_fields_and_members_travel_in_one_write(world: GroupWorld) -> None:
+    world.left.edit("person", "L1", {"name": "Ada", "teams": []})
+
+    world.run()
+
+    assert world.crm.writes[-1].members == {"@groups": Members(remove=("a", "b"))}
+    assert world.shown("right")["1"] | {"@groups": []} == world.shown("right")["1"]
+    assert world.shown("right")["1"]["name"] == "Ada"
+    assert nothing_to_do(world)
+
+
+def test_a_change_of_groups_is_seen_by_the_next_full_comparison(world: GroupWorld) -> None:
+    world.run(full=True)
+    world.right.relate("person", world.id(1), add={"@groups": ["by hand"]})
+
+    assert world.run().counts.get("written", 0) == 0
+    assert world.run(full=True).counts["written"] == 1
+
+    assert world.groups()["1"] == ["a", "b"]  # HR owns them
+
+
+def test_a_hand_between_our_write_and_our_reading_is_still_an_edit(tmp_path: Path) -> None:
+    world = GroupWorld(tmp_path, teams=rule("teams", "teams", "@groups", wins="ask"))
+    world.adopted()
+    world.run(full=True)
+    id = world.id(1)
+    world.left.edit("person", "L1", {"teams": ["a", "b", "c"]})
+    world.crm.after_write = lambda write: world.right.relate("person", id, add={"@groups": ["d"]})
+
+    world.run()
+    world.crm.after_write = None
+    world.run(full=True)
+
+    assert world.groups()["1"] == ["a", "b", "c", "d"]
+    assert world.records("left")["L1"]["teams"] == ["a", "b", "c", "d"]
+    world.close()
+
+
+def test_who_is_born_without_a_group_gets_it_from_the_next_run(tmp_path: Path) -> None:
+    world = GroupWorld(tmp_path, teams=rule("teams", "teams", "@groups", wins="ask"))
+    world.approve()
+    world.crm.fates = [born_without, born_without]
+
+    report = world.run()
+
+    assert report.counts["written"] == 2
+    assert any("was made without @groups, for the next run: group a: no" in told for told in report.problems)
+    assert world.entries("outcome")[0]["without"] == {"@groups": "group a: no"}
+    assert world.groups() == {"1": [], "2": []}
+
+    world.run()
+
+    assert world.groups() == {"1": ["a", "b"], "2": []}  # nobody took the empty list for an edit
+    assert world.records("left")["L1"]["teams"] == ["a", "b"]
+    assert nothing_to_do(world)
+    world.close()
+
+
+def test_a_group_that_says_no_holds_its_person_with_its_words(world: GroupWorld) -> None:
+    world.crm.fates = [lambda driver, entity, write: Refused("crm @groups: there is no 'c'")]
+    world.left.edit("person", "L1", {"teams": ["a", "b", "c"]})
+
+    assert world.run().state == "held"
+
+    assert "there is no 'c'" in str(world.held())
+    assert world.entries("outcome")[-1]["result"] == "refused"
+    world.retry("L1")
+    assert world.run().state == "done"
+    assert world.groups()["1"] == ["a", "b", "c"]
+
+
+def halfway(driver: Any, entity: str, write: Write) -> Any:
+    """One of the groups took the person in; then the line went dead."""
+    (members,) = write.members.values()
+    list(driver.write(entity, [replace(write, members={"@groups": Members(members.add[:1])})]))
+    return Lost("the answer never came")
+
+
+@pytest.mark.parametrize("owner", ["left", None])
+def test_a_create_that_got_lost_halfway_through_its_groups_is_made_whole(tmp_path: Path, owner: Any) -> None:
+    world = GroupWorld(tmp_path, teams=rule("teams", "teams", "@groups", owner=owner), cases=Cases(new_right="ignore"))
+    world.approve()
+    world.crm.fates = [halfway]
+    world.left.remove("person", "L2")
+
+    assert world.run().counts["unknown"] == 1
+    assert world.groups() == {"1": ["a"]}
+    world.run()
+    world.run(full=True)
+
+    if owner:
+        assert world.groups() == {"1": ["a", "b"]}
+    else:  # nothing was ever agreed: two lists that differ are a person's matter, and nobody loses a member
+        assert "first contact" in str(world.held())
+        assert (world.groups(), world.records("left")["L1"]["teams"]) == ({"1": ["a"]}, ["a", "b"])
+    assert len(world.records("right")) == 1
+    world.close()
+
+
+def test_a_create_that_got_lost_after_all_its_groups_is_whole(tmp_path: Path) -> None:
+    world = GroupWorld(tmp_path)
+    world.approve()
+    world.crm.fates = [quirks.done_but_lost, quirks.done_but_lost]
+
+    world.run()
+    world.run()
+
+    assert world.groups() == {"1": ["a", "b"], "2": []}
+    assert nothing_to_do(world)
+    world.close()
+
+
+def test_an_update_that_got_lost_halfway_is_finished(world: GroupWorld) -> None:
+    world.left.edit("person", "L1", {"name": "Ada", "teams": ["a", "b", "c", "d"]})
+    world.crm.fates = [halfway]
+
+    assert world.run().counts["unknown"] == 1
+    assert world.groups()["1"] == ["a", "b", "c"]
+    world.run()
+
+    assert world.groups()["1"] == ["a", "b", "c", "d"]
+    assert world.shown("right")["1"]["name"] == "Ada"
+    assert nothing_to_do(world)
+
+
+def test_a_newcomer_gets_the_groups_that_everybody_is_born_with(tmp_path: Path) -> None:
+    world = GroupWorld(tmp_path, birth={"right": {"@groups": ["everybody", "a"], "tag": "new"}})
+    world.adopted()
+
+    assert {number: fields["tag"] for number, fields in world.shown("right").items()} == {"1": "new", "2": "new"}
+    assert world.crm.writes[0].members == {"@groups": Members(add=("everybody", "a", "b"))}
+    world.close()
+
+
+class ListWorld(GroupWorld):
+    """Here the list is one of the record's own, which its system changes member by member all the same."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, teams=rule("teams", "teams", "tags", owner="left"))
+        self.right = MemoryDriver(
+            {"person": {"R1": person(1, tags=["y", True])}}, name="crm", find={"person": ("number",)}
+        )
+        self.crm = Quirky(self.right, relations=frozenset({"tags"}))
+        self.crm.always = one_by_one
+
+
+def one_by_one(driver: Any, entity: str, write: Write) -> Any:
+    assert "tags" not in write.fields
+    if write.op == "update":
+        members = write.members["tags"]
+        kept = [m for m in driver.records(entity)[write.id]["tags"] if m not in members.remove or m is True]
+        driver.edit(entity, write.id, {"tags": [*kept, *members.add]})
+        return Done(write.id or "")
+    return None
+
+
+def test_a_list_of_the_record_itself_goes_by_members_where_its_system_wants_that(tmp_path: Path) -> None:
+    world = ListWorld(tmp_path)
+    world.left.edit("person", "L1", {"teams": [True, 1, "x"]})
+
+    world.adopted()
+
+    assert world.crm.writes[0].members == {"tags": Members(add=(1, "x"), remove=("y",))}  # True is not 1
+    assert world.records("right")["R1"]["tags"] == [True, 1, "x"]
+    assert nothing_to_do(world)
+    world.close()
