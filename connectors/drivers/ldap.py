@@ -36,13 +36,13 @@ from connectors.base import (
 from connectors.definition import Reveal, unknown_entity
 from connectors.ldap import values
 from connectors.ldap.facts import GUARD, Entity, System
+from connectors.ldap.relations import FEW, Holders, Memberships, paging_cookie
 from connectors.ldap.session import Access, Sessions, search
-from connectors.ldap.writing import Unanswered, Writer, record_of
+from connectors.ldap.writing import Unanswered, Writer, record_of, written_by_members
 from connectors.paths import PathError, parse
 
 __all__ = ["Entity", "LdapDriver", "System", "connect"]
 
-PAGED: Final = "1.2.840.113556.1.4.319"
 IDS_PER_SEARCH: Final = 50
 
 
@@ -72,6 +72,7 @@ class LdapDriver:
             receive_timeout=system.receive_timeout,
         )
         self._sessions = Sessions(access, lambda: _password(system, reveal))
+        self._holders = {name: self._holders_of(name, facts) for name, facts in self._entities.items()}
 
     def describe(self, entity: str) -> Capabilities:
         """What this entity can guarantee."""
@@ -89,6 +90,7 @@ class LdapDriver:
             writes=Capabilities().writes | more,
             identity=True,
             deactivated=facts.deactivate,
+            relations=frozenset({*self._holders[entity], *written_by_members(facts)}),
         )
 
     def check(self, entity: str | None = None) -> Health:
@@ -116,6 +118,9 @@ class LdapDriver:
         scope = ldap3.LEVEL if facts.scope == "one" else ldap3.SUBTREE
         base, attributes = facts.base or self._system.base, self._attributes(facts, names)
         cookie, whole = None, cursor is None
+        memberships = self._memberships(entity, names)
+        if whole:
+            memberships.load()
         with self._sessions.connection() as connection:
             clock = _text(self._sessions.root(connection).get("currenttime")) if facts.cursor else None
             while True:
@@ -131,18 +136,21 @@ class LdapDriver:
                     paged_criticality=True,
                 )
                 whole = whole and (facts.ignore_referrals or all(e["type"] == "searchResEntry" for e in found))
-                cookie = _cookie(connection.result)
-                yield self._page(entity, found, names, complete=whole and not cookie, clock=clock)
+                cookie = paging_cookie(connection.result)
+                yield self._page(entity, found, names, memberships, complete=whole and not cookie, clock=clock)
                 if not cookie:
                     return
 
     def get(self, entity: str, ids: Sequence[str], *, fields: Sequence[str] = ()) -> Iterator[Record | Gone | Failed]:
         """One answer per id, in order, wherever the entry lies now: an entry that was moved is not gone."""
         facts, names = self._facts(entity), _names(fields)
+        memberships = self._memberships(entity, names)
+        if len(ids) > FEW:
+            memberships.load()
         for at in range(0, len(ids), IDS_PER_SEARCH):
             part = ids[at : at + IDS_PER_SEARCH]
             rules = "".join(_or_nothing(facts.id, id) for id in part)
-            found = self._search(entity, self._system.base, f"(|{rules})", names) if rules else []
+            found = self._search(entity, self._system.base, f"(|{rules})", names, memberships) if rules else []
             known = {record.id: record for record in found}
             yield from (known.get(id) or Gone(id) for id in part)
 
@@ -150,8 +158,8 @@ class LdapDriver:
         """Entries whose attributes equal all of *by*, by the directory's own rules: mostly without regard to case."""
         del consistent  # a single server answers from what was written; replicas are not asked
         facts = self._facts(entity)
-        rules = f"(&{facts.filter}{self._rules(entity, by)})"
-        return self._search(entity, facts.base or self._system.base, rules, _names(fields))
+        rules, names = f"(&{facts.filter}{self._rules(entity, by)})", _names(fields)
+        return self._search(entity, facts.base or self._system.base, rules, names, self._memberships(entity, names))
 
     def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
         """One outcome per write, in order; LDAP has no batches, so each stands alone."""
@@ -169,7 +177,7 @@ class LdapDriver:
             where = _text(self._sessions.root(connection).get("subschemasubentry")) or "cn=subschema"
             (entry,) = search(connection, place, where, "(objectClass=*)", ldap3.BASE, ["objectClasses"])
             parse_classes: Any = ObjectClassInfo.from_definition
-            classes = parse_classes([v.decode() for v in _attribute(entry, "objectClasses")])
+            classes = parse_classes([v.decode() for v in values.raw(entry, "objectClasses")])
         return [_shape(name, facts.object_classes, classes) for name, facts in self._entities.items()]
 
     def close(self) -> None:
@@ -181,7 +189,7 @@ class LdapDriver:
         if service is None:
             return None
         (entry,) = search(connection, self.name, service, "(objectClass=*)", ldap3.BASE, ["invocationId"])
-        return next((raw.hex() for raw in _attribute(entry, "invocationId")), None)
+        return next((raw.hex() for raw in values.raw(entry, "invocationId")), None)
 
     def _write(self, entity: str, write: Write, names: tuple[str, ...]) -> Outcome:
         try:
@@ -189,39 +197,69 @@ class LdapDriver:
             if write.op not in self.describe(entity).writes:
                 return Refused(f"{self.name} {entity} {write.id}: {write.op} is not offered")
             with self._sessions.connection() as connection:
-                place = f"{self.name} {entity}"
-                shapes, base = self._shapes[entity], self._system.base
-                return Writer(place, connection, self._sessions, base, facts, shapes, names).write(write)
+                place, base = f"{self.name} {entity}", self._system.base
+                shapes, holders = self._shapes[entity], self._holders[entity]
+                return Writer(place, connection, self._sessions, base, facts, shapes, holders, names).write(write)
         except Unanswered as error:
-            return Lost(str(error))
+            return error.born or Lost(str(error))
         except Permanent as error:
             return NotSent(str(error), permanent=True)
         except Temporary as error:
             return NotSent(str(error), error.retry_after)
 
-    def _search(self, entity: str, base: str, rules: str, names: tuple[str, ...]) -> list[Record]:
+    def _search(
+        self, entity: str, base: str, rules: str, names: tuple[str, ...], memberships: Memberships
+    ) -> list[Record]:
         facts = self._facts(entity)
         with self._sessions.connection() as connection:
             attributes, place = self._attributes(facts, names), f"{self.name} {entity}"
             found = search(connection, place, base, rules, ldap3.SUBTREE, attributes)
-            shapes = self._shapes[entity]
-            return [record_of(e, facts, shapes, names) for e in found if e["type"] == "searchResEntry"]
+        return self._records(entity, found, names, memberships)
 
-    def _page(self, entity: str, found: Sequence[Any], names: Sequence[str], *, complete: bool, clock: Any) -> Page:
-        facts, shapes = self._facts(entity), self._shapes[entity]
+    def _page(
+        self, entity: str, found: Sequence[Any], names: Sequence[str], memberships: Memberships, *,
+        complete: bool, clock: Any,
+    ) -> Page:  # fmt: skip
+        facts = self._facts(entity)
         entries = [e for e in found if e["type"] == "searchResEntry"]
-        moved = [_text(_attribute(e, facts.cursor.attribute)) for e in entries] if facts.cursor else []
+        moved = [_text(values.raw(e, facts.cursor.attribute)) for e in entries] if facts.cursor else []
         return Page(
-            records=tuple(record_of(e, facts, shapes, names) for e in entries),
+            records=tuple(self._records(entity, entries, names, memberships)),
             cursor=max((m for m in moved if m), default=None),
             complete=complete,
             server_time=clock,
         )
 
+    def _records(
+        self, entity: str, found: Sequence[Any], names: Sequence[str], memberships: Memberships
+    ) -> list[Record]:
+        entries = [e for e in found if e["type"] == "searchResEntry"]
+        related = memberships.of([e["dn"] for e in entries])
+        facts, shapes = self._facts(entity), self._shapes[entity]
+        return [record_of(e, facts, shapes, names, r) for e, r in zip(entries, related, strict=True)]
+
+    def _memberships(self, entity: str, names: Sequence[str]) -> Memberships:
+        """The relations that are asked for: all where nothing is named. Raises Permanent for one that there is not."""
+        known = self._holders[entity]
+        if unknown := [name for name in names if name.startswith("@") and name not in known]:
+            raise Permanent(f"{self.name} {entity}: no relation {unknown[0]}; known: {', '.join(known) or 'none'}")
+        return Memberships(self._sessions, {n: those for n, those in known.items() if not names or n in names})
+
+    def _holders_of(self, entity: str, facts: Entity) -> dict[str, Holders]:
+        system = self._system
+        return {
+            f"@{name}": Holders(
+                f"{self.name} {entity} @{name}", relation, relation.base or system.base, system.page,
+                facts.ignore_referrals,
+            )
+            for name, relation in facts.relations.items()
+        }  # fmt: skip
+
     def _attributes(self, facts: Entity, names: Sequence[str]) -> list[str]:
         more = {facts.id, *([facts.version] if facts.version else [])}
         more |= {facts.cursor.attribute} if facts.cursor else set()
-        return [*(n for n in names if n != values.DN), *sorted(more)] if names else ["*", *sorted(more)]
+        plain = [n for n in names if n != values.DN and not n.startswith("@")]
+        return [*plain, *sorted(more)] if names else ["*", *sorted(more)]
 
     def _since(self, entity: str, facts: Entity, cursor: str | None) -> str:
         if cursor is None:
@@ -272,15 +310,6 @@ def _or_nothing(name: str, value: str) -> str:
         return values.equals(name, value)
     except ValueError:
         return ""  # no id of this directory looks like that, so there is no such entry
-
-
-def _cookie(result: Any) -> bytes | None:
-    control = (result.get("controls") or {}).get(PAGED)
-    return control["value"]["cookie"] or None if control else None
-
-
-def _attribute(entry: Any, name: str) -> list[bytes]:
-    return next((v for n, v in entry["raw_attributes"].items() if n.lower() == name.lower()), [])
 
 
 def _text(raw: Sequence[bytes] | None) -> str | None:

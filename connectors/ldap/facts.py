@@ -72,6 +72,37 @@ class CursorFacts(Facts):
     """Seconds of the recent past that are not trusted yet."""
 
 
+class Relation(Facts):
+    """Other entries that name an entry of this kind: groups with their members. Only what they name directly counts."""
+
+    base: str | None = None
+    """Where these entries are. Default: the system's base."""
+    filter: str = "(objectClass=groupOfNames)"
+    """Which entries they are (RFC 4515). `(objectClass=group)` in Active Directory."""
+    attribute: str = "member"
+    """Their attribute that holds distinguished names. Index it."""
+    show: str = "cn"
+    """How they are called in the list: an attribute of theirs that is unique here, or dn."""
+    protect: tuple[str, ...] = ()
+    """Those whose members are never changed: distinguished names, or filters in parentheses."""
+
+    @field_validator("filter")
+    @classmethod
+    def _filter_parses(cls, value: str) -> str:
+        return values.checked_filter(value)
+
+    @field_validator("attribute", "show")
+    @classmethod
+    def _is_attribute(cls, value: str) -> str:
+        values.equals(value, "x")
+        return value
+
+    @field_validator("protect")
+    @classmethod
+    def _protections_parse(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_checked_rule, value))
+
+
 class Entity(Facts):
     """One kind of entry."""
 
@@ -106,7 +137,9 @@ class Entity(Facts):
     protect: tuple[str, ...] = ()
     """Entries never deleted: distinguished names, or filters in parentheses."""
     deactivate: Mapping[str, Any] | None = None
-    """What a deactivated entry looks like: {employeeType: left}."""
+    """What a deactivated entry looks like: {employeeType: left}. `"@groups": []` takes it out of its groups, too."""
+    relations: Mapping[str, Relation] = {}
+    """Who names the entries of this kind, by the name that a field calls it: `"@groups"` for groups."""
     ignore_referrals: bool = False
     """A listing that meets a referral to another server is not complete, unless these are known to be harmless."""
 
@@ -118,9 +151,15 @@ class Entity(Facts):
     @field_validator("protect")
     @classmethod
     def _protections_parse(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for rule in value:
-            values.checked_filter(rule) if rule.startswith("(") else _checked_dn(rule)
-        return value
+        return tuple(map(_checked_rule, value))
+
+    @model_validator(mode="after")
+    def _related(self) -> "Entity":
+        for name in self.deactivate or {}:
+            if name.startswith("@") and name[1:] not in self.relations:
+                known = ", ".join(f"@{known}" for known in self.relations) or "none"
+                raise ValueError(f"deactivate: there is no relation '{name}'; known: {known}")
+        return self
 
 
 def _parsed(url: str) -> ldap3.Server:
@@ -128,6 +167,11 @@ def _parsed(url: str) -> ldap3.Server:
         return ldap3.Server(url)
     except LDAPException as error:
         raise ValueError(f"'{url}' is not an LDAP address: {error}") from None
+
+
+def _checked_rule(rule: str) -> str:
+    values.checked_filter(rule) if rule.startswith("(") else _checked_dn(rule)
+    return rule
 
 
 def _checked_dn(text: str) -> None:

@@ -129,6 +129,7 @@ class Sessions:
             auto_bind=ldap3.AUTO_BIND_NONE,
             auto_referrals=False,
             auto_range=False,
+            return_empty_attributes=False,  # its code for that fails on an attribute that comes in parts
             raise_exceptions=False,
             check_names=False,
             receive_timeout=max(1, math.ceil(self.access.receive_timeout)),  # ldap3 takes whole seconds only
@@ -246,7 +247,38 @@ def _discard(connection: ldap3.Connection) -> None:
 def search(
     connection: ldap3.Connection, place: str, base: str, rules: str, scope: str, attributes: list[str], **paging: Any
 ) -> list[dict[str, Any]]:
-    """Entries and referrals of one search, aliases not followed. Raises on anything but plain success."""
+    """Entries and referrals of one search, aliases not followed. Raises on anything but plain success.
+
+    What Active Directory sends in parts comes whole; `connection.result` is that of the search itself.
+    """
+    found = _search(connection, place, base, rules, scope, attributes, **paging)
+    result = connection.result
+    for entry in found:
+        if entry["type"] == "searchResEntry":
+            _complete(connection, place, entry)
+    connection.result = result
+    return found
+
+
+def _complete(connection: ldap3.Connection, place: str, entry: dict[str, Any]) -> None:
+    """Asks for the rest of each attribute that came as `member;range=0-1499` ([MS-ADTS] 3.1.1.3.1.3.3)."""
+    raw = entry["raw_attributes"]
+    for name in [name for name in raw if ";range=" in name.lower()]:
+        plain, values = name[: name.lower().index(";range=")], list(raw[name])
+        while not name.endswith("-*"):
+            asked = [f"{plain};range={len(values)}-*"]
+            more = _search(connection, place, entry["dn"], "(objectClass=*)", ldap3.BASE, asked)
+            found = [(n, v) for e in more for n, v in e["raw_attributes"].items() if ";range=" in n.lower()]
+            name, part = next(iter(found), ("", []))
+            if not part:
+                raise Permanent(f"{place}: {entry['dn']}: only {len(values)} values of {plain} could be had")
+            values += part
+        raw[plain] = values
+
+
+def _search(
+    connection: ldap3.Connection, place: str, base: str, rules: str, scope: str, attributes: list[str], **paging: Any
+) -> list[dict[str, Any]]:
     try:
         connection.search(
             base,

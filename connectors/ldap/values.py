@@ -7,13 +7,15 @@ that nothing is silently lost.
 
 import base64
 import binascii
+import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
+import ldap3
 from ldap3.core.exceptions import LDAPInvalidFilterError
 from ldap3.operation.search import compile_filter, parse_filter
 from ldap3.protocol.rfc4511 import AttributeSelection
@@ -21,7 +23,10 @@ from ldap3.utils.conv import escape_bytes, escape_filter_chars
 from ldap3.utils.dn import escape_rdn
 from pyasn1.codec.ber import encoder
 
-from connectors.base import Fields, Permanent
+from connectors.base import Fields
+
+Change: TypeAlias = list[tuple[str, list[bytes]]]
+"""What happens to one attribute, in order: ldap3's word for it, and the values."""
 
 DN = "dn"
 """The pseudo field that shows the entry's distinguished name; read-only."""
@@ -45,15 +50,14 @@ class Shapes:
 
     def shown(self, entry: Any, wanted: Sequence[str]) -> dict[str, Any]:
         """The fields of an entry, under the spelling asked for; all of them where none was."""
-        raw = {name.lower(): (name, values) for name, values in entry["raw_attributes"].items()}
-        cut = [name for name, _ in raw.values() if ";range=" in name.lower()]
-        if cut:
-            raise Permanent(f"{entry['dn']}: the server sent only a part of {cut[0]}; large attributes are not built")
+        found = entry["raw_attributes"].items()
+        raw = {name.lower(): (name, values) for name, values in found if ";range=" not in name.lower()}
         if not wanted:
             return {name: self.value(name, values) for name, values in raw.values()} | {DN: entry["dn"]}
         return {
             name: entry["dn"] if name == DN else self.value(name, raw.get(name.lower(), (name, []))[1])
             for name in wanted
+            if not name.startswith("@")  # a relation: other entries show it
         }
 
     def value(self, name: str, values: Sequence[bytes]) -> Any:
@@ -88,6 +92,44 @@ class Shapes:
             except binascii.Error as error:
                 raise ValueError(f"{name} is binary and wants base64: {error}") from None
         return text_of(name, value).encode()
+
+
+def raw(entry: Mapping[str, Any], name: str) -> list[bytes]:
+    """The values of one attribute of an entry as they came."""
+    return next((list(v) for n, v in entry["raw_attributes"].items() if n.lower() == name.lower()), [])
+
+
+def moved(known: Sequence[bytes], *, add: Sequence[bytes], remove: Sequence[bytes]) -> Change:
+    """What has to be said so that a list gets and loses these values; what is so already is not said."""
+    there, wanted = set(known), set(add)
+    gone = [value for value in dict.fromkeys(remove) if value in there and value not in wanted]
+    new = [value for value in dict.fromkeys(add) if value not in there]
+    both = ((ldap3.MODIFY_DELETE, gone), (ldap3.MODIFY_ADD, new))  # in this order a value can change its spelling
+    return [(how, part) for how, part in both if part]
+
+
+def in_parts(changes: Mapping[str, Change], size: int) -> Iterator[dict[str, Change]]:
+    """*changes* as requests of at most *size* values; what fits into one stays one."""
+    part: dict[str, Change] = {}
+    room = size
+    for name, change in changes.items():
+        for some in _rounds(change, size):
+            count = sum(len(members) for _, members in some)
+            if part and (count > room or name in part):
+                yield part
+                part, room = {}, size
+            part[name] = some
+            room -= count
+    if part:
+        yield part
+
+
+def _rounds(change: Change, size: int) -> Iterator[Change]:
+    """Some leave and some join in every round, so that a list which must not be empty never is."""
+    each = max(1, size // len(change))
+    for at in range(0, max(1, *(len(members) for _, members in change)), each):
+        parts = ((how, members[at : at + each]) for how, members in change)
+        yield [(ldap3.MODIFY_ADD if how == ldap3.MODIFY_REPLACE and at else how, m) for how, m in parts if m or not at]
 
 
 def text_of(name: str, value: Any) -> str:
@@ -132,6 +174,25 @@ def rdn(name: str, value: Any) -> str:
     if not text.strip():
         raise ValueError(f"{name} names the entry and must not be empty")
     return f"{name}={escape_rdn(text)}".replace("\\\x00", "\\00")
+
+
+def dn_key(dn: str) -> str:
+    """The same text for every spelling of one distinguished name: case, blanks and escapes (RFC 4514)."""
+    return "\0".join(_folded(part) for part in _PARTS.findall(dn))
+
+
+_PARTS = re.compile(r"(?:\\.|[^,+\\])+", re.DOTALL)
+_ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
+
+
+def _folded(part: str) -> str:
+    name, _, value = part.partition("=")
+    plain = _ESCAPED.sub(_unescaped, value) if "\\" in value else value
+    return f"{name.strip()}={' '.join(plain.split())}".lower()
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return bytes.fromhex(found[1].replace("\\", "")).decode("utf-8", "replace") if found[1] else found[2]
 
 
 def checked_filter(text: str) -> str:

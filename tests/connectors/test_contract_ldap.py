@@ -1,9 +1,7 @@
 """This is where the LDAP driver passes the contract against a real OpenLDAP, and refuses to be fooled."""
 
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,10 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.base import Done, Fields, Gone, Lost, NotSent, Permanent, Record, Refused, Stale, Temporary, Write
-from connectors.drivers.ldap import Entity, LdapDriver, System, connect
+from connectors.drivers.ldap import Entity, System, connect
 from connectors.ldap import values
 from connectors.ldap.session import Access, Sessions
 from tests.connectors.contract import DriverContract, Subject, get, listing, write
+from tests.connectors.directory import GROUPS, OPENED, admin, driver, form_groups, holding, person
+from tests.connectors.gag import Gag
 from tests.systems.slapd import Slapd, free_port
 
 
@@ -26,9 +26,6 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
         yield server
 
 
-OPENED: list[LdapDriver] = []
-
-
 @pytest.fixture(autouse=True)
 def close_what_was_opened() -> Iterator[None]:
     yield
@@ -36,47 +33,12 @@ def close_what_was_opened() -> Iterator[None]:
         OPENED.pop().close()
 
 
-def driver(
-    server: Slapd, password: str = Slapd.password, entity: dict[str, Any] | None = None, **more: Any
-) -> LdapDriver:
-    facts = {"name": "directory", "connector": "openldap", "version": 1, "url": server.url, "base": server.base}
-    login = {"bind_dn": server.admin, "password": {"secret": "ldap"}, "ca": server.ca, "page": 3}
-    person = {
-        "base": server.people,
-        "filter": "(objectClass=inetOrgPerson)",
-        "object_classes": ["inetOrgPerson"],
-        "rdn": "uid",
-        "many": ["mail", "objectClass"],
-        "binary": ["jpegPhoto"],
-        **(entity or {}),
-    }
-    group = {"base": server.groups, "filter": "(objectClass=groupOfNames)", "object_classes": ["groupOfNames"]}
-    entities = {"person": Entity.model_validate(person), "group": Entity.model_validate({**group, "many": ["member"]})}
-    system = System.model_validate({**facts, **login, **more})
-    made = connect(system, entities, check=None, reveal=lambda ref: password)
-    OPENED.append(made)
-    return made
-
-
-@contextmanager
-def admin(server: Slapd) -> Iterator[Any]:
-    """Somebody else at work in the same directory."""
-    found = ldap3.Connection(ldap3.Server("127.0.0.1", server.port), server.admin, server.password, auto_bind=True)
-    try:
-        yield found
-    finally:
-        found.unbind()  # leaving `with connection` would keep it bound
-
-
-def person(n: int) -> Fields:
-    return {"uid": f"p{n}", "cn": f"Person {n}", "sn": "Person", "employeeNumber": str(1000 + n)}
-
-
 @pytest.fixture
 def subject(slapd: Slapd) -> Iterator[Subject]:
     made = driver(slapd)
     for page in list(made.read("person")):
         list(made.write("person", [Write("delete", r.id) for r in page.records]))
+    form_groups(slapd)
     yield Subject(
         made,
         "person",
@@ -88,6 +50,10 @@ def subject(slapd: Slapd) -> Iterator[Subject]:
         decimal="employeeType",
         refused={"uid": "bad", "cn": "Bad"},
         absent_id="00000000-0000-1041-90be-000000000000",
+        relation="@groups",
+        members=GROUPS,
+        refused_member="no such group",
+        holding=lambda: holding(slapd),
         unwell={
             "invalidCredentials": driver(slapd, password="wrong"),
             "password of": driver(slapd, password=""),
@@ -209,38 +175,6 @@ def test_a_server_that_never_answers_is_given_up(slapd: Slapd) -> None:
         assert isinstance(outcome, NotSent)
 
 
-class Gag:
-    """A relay before the server that swallows every answer once `on` is set."""
-
-    def __init__(self, port: int) -> None:
-        self.on = threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self._to = port
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._to))
-            threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
-        with suppress(OSError):
-            while chunk := source.recv(65536):
-                if answers and self.on.is_set():
-                    break
-                sink.sendall(chunk)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)  # wakes the other direction
-            end.close()
-
-
 def test_a_create_whose_answer_is_lost_is_lost_and_not_repeated(slapd: Slapd, subject: Subject) -> None:
     gag = Gag(slapd.port)
     made = driver(slapd, url=f"ldap://localhost:{gag.port}")
@@ -253,7 +187,7 @@ def test_a_create_whose_answer_is_lost_is_lost_and_not_repeated(slapd: Slapd, su
 
     assert isinstance(outcome, Lost), outcome
     assert len(listing(subject)) == 1
-    gag.listener.close()
+    gag.close()
 
 
 def test_a_restarted_server_is_noticed_before_anything_is_sent(slapd: Slapd, subject: Subject) -> None:

@@ -36,6 +36,7 @@ dbnosync
 index objectClass,entryUUID,entryCSN,uid,mail,employeeNumber,modifyTimestamp eq
 limits dn.exact="{sync}" size=unlimited
 access to attrs=userPassword by anonymous auth by * none
+access to dn.subtree="ou=people,{base}" by dn.exact="{clerk}" write by * break
 access to * by dn.exact="{sync}" write by users read by anonymous auth
 """
 
@@ -59,6 +60,12 @@ objectClass: simpleSecurityObject
 cn: reader
 userPassword: reader-password
 
+dn: cn=clerk,{base}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: clerk
+userPassword: clerk-password
+
 dn: cn=sync,{base}
 objectClass: organizationalRole
 objectClass: simpleSecurityObject
@@ -77,8 +84,8 @@ def need_slapd() -> None:
 class Slapd:
     """A server with dc=corp,dc=example, ou=people and ou=groups in it; StartTLS on `url`, LDAPS on `ldaps_url`.
 
-    The admin may do everything, cn=sync may write, cn=reader may only read (and is held to the server's size limit of
-    500). `log` takes what slapd says at *loglevel*.
+    The admin may do everything, cn=sync may write, cn=clerk may write people and nothing else, cn=reader may only read
+    (and is held to the server's size limit of 500). `log` takes what slapd says at *loglevel*.
     """
 
     base = "dc=corp,dc=example"
@@ -89,6 +96,8 @@ class Slapd:
     sync = f"cn=sync,{base}"
     reader = f"cn=reader,{base}"
     reader_password = "reader-password"
+    clerk = f"cn=clerk,{base}"
+    clerk_password = "clerk-password"
 
     def __init__(self, folder: Path, *, loglevel: str = "0") -> None:
         need_slapd()
@@ -146,7 +155,7 @@ class Slapd:
             blob.write_to_path(str(self.folder / "server.pem"), append=True)
         words = {"folder": self.folder, "schemas": SCHEMAS, "modules": MODULES, "base": self.base}
         (self.folder / "slapd.conf").write_text(
-            CONFIG.format(**words, admin=self.admin, sync=self.sync, password=self.password)
+            CONFIG.format(**words, admin=self.admin, sync=self.sync, clerk=self.clerk, password=self.password)
         )
         (self.folder / "seed.ldif").write_text(SEED.format(base=self.base, password=self.password))
         subprocess.run(
