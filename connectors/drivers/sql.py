@@ -7,6 +7,7 @@ through between two pages. On an SQLite file without WAL the snapshot keeps othe
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -39,6 +40,7 @@ from connectors.paths import PathError, parse, quote
 from connectors.sql.columns import Shape
 from connectors.sql.database import describe_source, identity, open_engine, raised
 from connectors.sql.facts import Entity, System
+from connectors.sql.relations import Links, describe_links, with_links
 from connectors.sql.writing import BATCH, Writer, is_deleted
 
 __all__ = ["Entity", "SqlDriver", "System", "connect"]
@@ -65,6 +67,7 @@ class SqlDriver:
         self._lock = threading.RLock()
         self._open: sa.Engine | None = None
         self._shapes: dict[str, Shape] = {}
+        self._links: dict[str, Mapping[str, Links]] = {}
 
     def describe(self, entity: str) -> Capabilities:
         """What this entity can guarantee."""
@@ -87,6 +90,7 @@ class SqlDriver:
             writes=frozenset(writes | more),
             identity=self._system.path is None,  # a copy of a file says the same as the file
             deactivated=facts.deactivate,
+            relations=frozenset(f"@{name}" for name in facts.relations),
         )
 
     def check(self, entity: str | None = None) -> Health:
@@ -111,7 +115,7 @@ class SqlDriver:
         facts, shape = self._facts(entity), self._shape(entity)
         if cursor is not None and facts.cursor is None:
             raise Permanent(f"{self.name} {entity}: has no cursor; only full reads")
-        names = self._names(shape, facts, fields)
+        names, links = self._asked(entity, fields)
         asked = self._select(shape, facts, names).where(*self._rules(shape, facts, where or {}))
         keys = [shape.column(name) for name in facts.key]
         if cursor is not None and facts.cursor is not None:
@@ -122,40 +126,38 @@ class SqlDriver:
             asked = asked.order_by(*keys)
         try:
             with self._snapshot() as connection:
-                yield from self._pages(connection, asked, shape, facts, names, whole=cursor is None)
+                for page in self._pages(connection, asked, shape, facts, names, whole=cursor is None):
+                    yield replace(page, records=with_links(connection, page.records, links))
         except _TROUBLE as error:
             raise raised(error, f"{self.name} {entity}") from None
 
     def get(self, entity: str, ids: Sequence[str], *, fields: Sequence[str] = ()) -> Iterator[Record | Gone | Failed]:
         """One answer per id, in order."""
         facts, shape = self._facts(entity), self._shape(entity)
-        names = self._names(shape, facts, fields)
+        names, links = self._asked(entity, fields)
         for at in range(0, len(ids), BATCH):
             part = ids[at : at + BATCH]
             keys = [key for id in part for key in _key(shape, id)]
-            rows = self._rows(entity, self._select(shape, facts, names).where(shape.among(keys))) if keys else []
-            found = {
-                r.id: r for r in (self._record(shape, facts, row, names) for row in rows if self._alive(entity, row))
-            }
+            asked = self._select(shape, facts, names).where(shape.among(keys))
+            found = {r.id: r for r in self._records(entity, asked, names, links)} if keys else {}
             yield from (found.get(id) or Gone(id) for id in part)
 
     def find(self, entity: str, by: Fields, *, consistent: bool = False, fields: Sequence[str] = ()) -> list[Record]:
         """Records whose columns equal all of *by*, exactly."""
         del consistent  # a database answers from what was committed
         facts, shape = self._facts(entity), self._shape(entity)
-        names = self._names(shape, facts, fields)
+        names, links = self._asked(entity, fields)
         try:
             rules = self._rules(shape, facts, by)
         except ValueError:
             return []  # the column cannot hold such a value, so no record has it
-        rows = self._rows(entity, self._select(shape, facts, names).where(*rules))
-        return [self._record(shape, facts, row, names) for row in rows if self._alive(entity, row)]
+        return list(self._records(entity, self._select(shape, facts, names).where(*rules), names, links))
 
     def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
         """One outcome per write, in order; a transaction for every 500."""
         try:
             facts, shape = self._facts(entity), self._shape(entity)
-            names = tuple(self._names(shape, facts, fields)) if fields else ()
+            names, links = self._asked(entity, fields) if fields else ([], {})
         except ConnectorError as error:
             yield from (NotSent(str(error), permanent=isinstance(error, Permanent)) for _ in writes)
             return
@@ -164,7 +166,7 @@ class SqlDriver:
         if refused:
             yield from (Refused(f"{self.name} {entity}: {refused[0]} is not offered") for _ in writes)
             return
-        yield from Writer(self._engine(), shape, facts, names).write(writes)
+        yield from Writer(self._engine(), shape, facts, self._links[entity], (*names, *links)).write(writes)
 
     def poll(self, entity: str, jobs: Sequence[str]) -> Iterator[Outcome]:
         """Every write is done when it is answered; there are no jobs."""
@@ -248,10 +250,12 @@ class SqlDriver:
         except ValueError as error:
             raise Permanent(f"{shape.place}: '{cursor}' is not a cursor of this table: {error}") from None
 
-    def _rows(self, entity: str, asked: Any) -> list[Any]:
+    def _records(self, entity: str, asked: Any, names: Sequence[str], links: Mapping[str, Links]) -> tuple[Record, ...]:
+        shape, facts = self._shape(entity), self._facts(entity)
         try:
             with self._engine().connect() as connection:
-                return list(connection.execute(asked).mappings())
+                rows = [row for row in connection.execute(asked).mappings() if _alive(shape, facts, row)]
+                return with_links(connection, [self._record(shape, facts, row, names) for row in rows], links)
         except _TROUBLE as error:
             raise raised(error, f"{self.name} {entity}") from None
 
@@ -267,21 +271,24 @@ class SqlDriver:
             rules.append(shape.column(name).is_not_distinct_from(shape.codec(name).written(value)))
         return rules
 
-    def _names(self, shape: Shape, facts: Entity, fields: Sequence[str]) -> list[str]:
+    def _asked(self, entity: str, fields: Sequence[str]) -> tuple[list[str], Mapping[str, Links]]:
+        """The columns and the relations that are asked for; all where nothing is named."""
+        shape, facts = self._shape(entity), self._facts(entity)
+        links = self._links[entity]
         if not fields:
-            return list(facts.columns or shape.codecs)
+            return list(facts.columns or shape.codecs), links
         names = list(dict.fromkeys(path if path in shape.codecs else _top(shape, path) for path in fields))
         for name in names:
-            shape.codec(name)
-        return names
+            if name.startswith("@") and name not in links and name not in shape.codecs:
+                raise Permanent(f"{shape.place}: no relation {name}; known: {', '.join(links) or 'none'}")
+            if name not in links:
+                shape.codec(name)
+        return [name for name in names if name not in links], {n: those for n, those in links.items() if n in names}
 
     def _record(self, shape: Shape, facts: Entity, row: Any, names: Sequence[str]) -> Record:
         version = row[facts.version] if facts.version else None
         shown = shape.codecs[facts.version].shown(version) if facts.version else None
         return Record(shape.id(row), shape.fields(row, names), None if shown is None else str(shown))
-
-    def _alive(self, entity: str, row: Any) -> bool:
-        return _alive(self._shape(entity), self._facts(entity), row)
 
     # Opening
 
@@ -302,7 +309,9 @@ class SqlDriver:
         with self._lock:
             if entity not in self._shapes:
                 try:
-                    self._shapes[entity] = describe_source(self._engine(), f"{self.name} {entity}", facts)
+                    shape = describe_source(self._engine(), f"{self.name} {entity}", facts)
+                    self._links[entity] = describe_links(self._engine(), shape, facts.relations)
+                    self._shapes[entity] = shape
                 except _TROUBLE as error:
                     raise raised(error, f"{self.name} {entity}") from None
             return self._shapes[entity]

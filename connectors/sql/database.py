@@ -51,7 +51,8 @@ def describe_source(engine: sa.Engine, place: str, facts: Entity) -> Shape:
     """The shape of an entity's table or query. Raises Permanent for what is not there, naming what is."""
     with engine.connect() as connection:
         shape = _queried(connection, place, facts) if facts.query else _reflected(connection, place, facts)
-    named = [*facts.key, *facts.columns, *facts.touch, *facts.where, *facts.find, *(facts.deactivate or {})]
+    off = [name for name in facts.deactivate or {} if not name.startswith("@")]
+    named = [*facts.key, *facts.columns, *facts.touch, *facts.where, *facts.find, *off]
     named += [n for n in (facts.version, facts.marker) if n]
     named += [part.column for part in (facts.cursor, facts.soft_delete) if part]
     for name in named:

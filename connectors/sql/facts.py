@@ -88,6 +88,24 @@ class SoftDelete(Facts):
     """The value that means deleted. Default: any that is not null; we then write the database's clock."""
 
 
+class Relation(Facts):
+    """A link table: a row for each of whom a record is related to."""
+
+    table: str
+    """The table, `schema.table` where it is not in the default schema."""
+    own: tuple[str, ...] = Field(min_length=1)
+    """Its columns that hold the record's key, in the key's order."""
+    other: str
+    """Its column that holds the member's key; shown as text, like any id."""
+    where: Mapping[str, str | int | bool | None] = {}
+    """Which of its rows count; equality. New rows get these values."""
+
+    @field_validator("own", mode="before")
+    @classmethod
+    def _one_key(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
 class Entity(Facts):
     """One table, or the answer of one query (which is then read-only)."""
 
@@ -116,7 +134,9 @@ class Entity(Facts):
     marker: str | None = None
     """The column that takes our marker at birth."""
     deactivate: Mapping[str, Any] | None = None
-    """What a deactivated record looks like: {active: false}."""
+    """What a deactivated record looks like: {active: false}. `"@roles": []` takes its roles away, too."""
+    relations: Mapping[str, Relation] = {}
+    """Link tables, by the name that a field calls them: `"@roles"` for roles."""
 
     @field_validator("key", mode="before")
     @classmethod
@@ -129,4 +149,15 @@ class Entity(Facts):
             raise ValueError("an entity has either a table or a query")
         if self.times_trusted and self.version is None:
             raise ValueError("times_trusted speaks of the version: name its column with `version`")
+        return self
+
+    @model_validator(mode="after")
+    def _related(self) -> "Entity":
+        for name, relation in self.relations.items():
+            if len(relation.own) != len(self.key):
+                raise ValueError(f"relations.{name}: `own` has {len(relation.own)} columns, the key {len(self.key)}")
+        for name in self.deactivate or {}:
+            if name.startswith("@") and name[1:] not in self.relations:
+                known = ", ".join(f"@{known}" for known in self.relations) or "none"
+                raise ValueError(f"deactivate: there is no relation '{name}'; known: {known}")
         return self

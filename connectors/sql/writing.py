@@ -15,6 +15,7 @@ from connectors.base import Done, Fields, Lost, NotSent, Outcome, Permanent, Rec
 from connectors.sql.columns import Shape
 from connectors.sql.database import meaning, words
 from connectors.sql.facts import Entity
+from connectors.sql.relations import Links, with_links
 
 BATCH = 500
 """Most writes of one transaction: enough to pay for the commit, few enough that others do not wait long."""
@@ -29,7 +30,9 @@ class Writer:
     engine: sa.Engine
     shape: Shape
     facts: Entity
+    links: Mapping[str, Links]
     wanted: tuple[str, ...] = ()
+    """Columns and relations of the record that is read back."""
 
     def write(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         """One outcome per write, in order; a transaction for each part in which every record occurs once."""
@@ -73,10 +76,10 @@ class Writer:
             if at in outcomes:
                 continue
             try:
-                if write.op == "create":
+                if write.op == "create" and not write.members:
                     creates[at] = self._newborn(write)
                 else:
-                    outcomes[at] = self._changed(connection, write, rows)
+                    outcomes[at] = self._related(connection, write, rows)
             except (ValueError, Permanent) as error:
                 outcomes[at] = Refused(f"{self.shape.place} {write.id or 'new'}: {error}")
         outcomes.update(self._born(connection, creates))
@@ -148,6 +151,42 @@ class Writer:
             self._undo(savepoint, error)
             return Refused(f"{self.shape.place}: {words(error)}")
 
+    # Relating
+
+    def _related(self, connection: sa.Connection, write: Write, rows: Mapping[str, Any]) -> Outcome:
+        """The record's change and its members, together or not at all. Raises ValueError where one is refused."""
+        off = {n: v for n, v in (self.facts.deactivate or {}).items() if n in self.links and write.op == "deactivate"}
+        goes = write.op == "delete" and write.id in rows and self.facts.soft_delete is None
+        if not (write.members or off or (goes and self.links)):
+            return self._alone(connection, write, rows)
+        if unknown := write.members.keys() - self.links.keys():
+            raise ValueError(f"no relation {', '.join(sorted(unknown))}")
+        savepoint = connection.begin_nested()
+        try:
+            self._make(connection, write, dict.fromkeys(self.links if goes else (), ()))
+            outcome = self._alone(connection, write, rows)
+            if isinstance(outcome, Done):
+                for name, members in write.members.items():
+                    self.links[name].move(connection, outcome.id, members)
+                self._make(connection, write, off)
+        except (ValueError, Permanent):
+            savepoint.rollback()
+            raise
+        if isinstance(outcome, Done):
+            savepoint.commit()
+        else:
+            savepoint.rollback()
+        return outcome
+
+    def _alone(self, connection: sa.Connection, write: Write, rows: Mapping[str, Any]) -> Outcome:
+        if write.op == "create":
+            return self._insert(connection, self._newborn(write))
+        return self._changed(connection, write, rows)
+
+    def _make(self, connection: sa.Connection, write: Write, lists: Mapping[str, Any]) -> None:
+        for name, wanted in lists.items():
+            self.links[name].make(connection, write.id or "", wanted or ())
+
     # Changing
 
     def _changed_alike(
@@ -157,7 +196,8 @@ class Writer:
         groups: dict[frozenset[str], dict[int, dict[str, Any]]] = {}
         for at, write in enumerate(writes):
             row = rows.get(write.id or "")
-            if write.op != "update" or row is None or not write.fields or set(write.fields) & set(self.shape.key):
+            odd = not write.fields or write.members or set(write.fields) & set(self.shape.key)
+            if write.op != "update" or row is None or odd:
                 continue
             try:
                 change = self.shape.written(write.fields)
@@ -219,6 +259,7 @@ class Writer:
             value = sa.func.current_timestamp() if gone.value is None else gone.value
             return self._touched({gone.column: value})
         fields: Fields = (self.facts.deactivate or {}) if write.op == "deactivate" else write.fields
+        fields = {name: value for name, value in fields.items() if name not in self.links}
         keys = set(fields) & set(self.shape.key)
         if keys and any(fields[name] is None for name in keys):
             raise ValueError(f"{' and '.join(sorted(keys))} is the key and must not be empty")
@@ -260,18 +301,23 @@ class Writer:
         if not self.wanted and version is None:
             return outcomes
         done = [o.id for o, w in zip(outcomes, writes, strict=True) if isinstance(o, Done) and w.op != "delete"]
-        names = [*self.wanted, *self.shape.key, *([version] if version else [])]
+        plain = [name for name in self.wanted if name not in self.links]
+        names = [*plain, *self.shape.key, *([version] if version else [])]
         rows = self._rows(connection, done, list(dict.fromkeys(names)))
+        asked = {name: those for name, those in self.links.items() if name in self.wanted}
+        shown = [Record(id, self.shape.fields(row, plain), self._version(row)) for id, row in rows.items()]
+        records = {record.id: record for record in with_links(connection, shown, asked)}
         return [
-            self._told(outcome, rows[outcome.id]) if isinstance(outcome, Done) and outcome.id in rows else outcome
+            self._told(outcome, records[outcome.id]) if isinstance(outcome, Done) and outcome.id in rows else outcome
             for outcome in outcomes
         ]
 
-    def _told(self, done: Done, row: Mapping[str, Any]) -> Done:
+    def _version(self, row: Mapping[str, Any]) -> str | None:
         name = self.facts.version
-        version = None if name is None else str(self.shape.codecs[name].shown(row[name]))
-        record = Record(done.id, self.shape.fields(row, self.wanted), version) if self.wanted else None
-        return replace(done, version=version, record=record, exact=record is not None)
+        return None if name is None else str(self.shape.codecs[name].shown(row[name]))
+
+    def _told(self, done: Done, record: Record) -> Done:
+        return replace(done, version=record.version, record=record if self.wanted else None, exact=bool(self.wanted))
 
     def _rows(
         self, connection: sa.Connection, ids: Sequence[str], names: Sequence[str], *, lock: bool = False

@@ -24,6 +24,11 @@ CREATE TABLE contact (
     id text PRIMARY KEY, name text NOT NULL, email text UNIQUE, phone text, big {big}, amount {decimal},
     born date, seen timestamp, active boolean, rev integer DEFAULT 1
 );
+CREATE TABLE role (id integer PRIMARY KEY);
+INSERT INTO role VALUES (7), (12), (30);
+CREATE TABLE contact_role (
+    contact_id text REFERENCES contact, role_id integer REFERENCES role, kind text, UNIQUE (contact_id, role_id)
+);
 """
 CONTACT: dict[str, Any] = {
     "table": "contact",
@@ -33,7 +38,9 @@ CONTACT: dict[str, Any] = {
     "columns": ["id", "name", "email", "phone", "big", "amount"],
     "cursor": {"column": "rev", "kind": "number", "lag": "0s"},
     "marker": "phone",
+    "relations": {"roles": {"table": "contact_role", "own": "contact_id", "other": "role_id"}},
 }
+RELATED: dict[str, Any] = {"relation": "@roles", "members": ("12", "30", "7"), "refused_member": "99"}
 OPENED: list[SqlDriver] = []
 
 
@@ -67,6 +74,19 @@ def sqlite_driver(folder: Path, script: str | None = None, **how: Any) -> SqlDri
     return driver(path=sqlite_file(folder, script) if script else sqlite_file(folder), **how)
 
 
+HOLDING = "SELECT role.id, count(contact_id) FROM role LEFT JOIN contact_role ON role_id = role.id GROUP BY role.id"
+
+
+def lite_holding(folder: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(folder / "test.db")) as connection:
+        return {str(role): count for role, count in connection.execute(HOLDING)}
+
+
+def pg_holding(server: Postgres) -> dict[str, int]:
+    with psycopg.connect(server.url, user=server.user, password=server.password) as connection:
+        return {str(role): count for role, count in connection.execute(HOLDING.encode())}
+
+
 class TestSqliteContract(DriverContract):
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Subject:
@@ -76,7 +96,7 @@ class TestSqliteContract(DriverContract):
         }
         return Subject(
             sqlite_driver(tmp_path), "contact", contact, "name", "email", "phone", "big", "amount",
-            refused={"id": "bad", "email": "x"}, unwell=unwell,
+            refused={"id": "bad", "email": "x"}, unwell=unwell, holding=lambda: lite_holding(tmp_path), **RELATED,
         )  # fmt: skip
 
 
@@ -98,7 +118,11 @@ def pg_driver(server: Postgres, **how: Any) -> SqlDriver:
 
 @pytest.fixture
 def pg_subject(postgres: Postgres) -> Subject:
-    execute(postgres, "DROP TABLE IF EXISTS contact", TABLE.format(big="numeric", decimal="numeric(12,2)"))
+    execute(
+        postgres,
+        "DROP TABLE IF EXISTS contact_role, role, contact",
+        TABLE.format(big="numeric", decimal="numeric(12,2)"),
+    )
     dead = f"postgresql://127.0.0.1:{free_port()}/postgres"
     unwell = {
         "authentication failed": pg_driver(postgres, user="stranger"),
@@ -107,7 +131,7 @@ def pg_subject(postgres: Postgres) -> Subject:
     }
     return Subject(
         pg_driver(postgres), "contact", contact, "name", "email", "phone", "big", "amount",
-        refused={"id": "bad", "email": "x"}, unwell=unwell,
+        refused={"id": "bad", "email": "x"}, unwell=unwell, holding=lambda: pg_holding(postgres), **RELATED,
     )  # fmt: skip
 
 
