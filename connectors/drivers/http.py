@@ -33,7 +33,6 @@ from connectors.http.budget import Budget, Surroundings
 from connectors.http.client import HttpClient, Response
 from connectors.http.facts import Entity
 from connectors.http.reading import Reader
-from connectors.http.records import Wanted
 from connectors.http.requester import Requester
 from connectors.http.select import pick
 from connectors.http.settings import System
@@ -133,7 +132,7 @@ class HttpDriver:
     def write(self, entity: str, writes: Sequence[Write], *, fields: Sequence[str] = ()) -> Iterator[Outcome]:
         """One outcome per write, in order; several in one request where the definition has `batch`."""
         try:
-            writer, wanted = self._writers[self._name(entity)], Wanted(fields)
+            writer, wanted = self._writers[self._name(entity)], self._readers[entity].wanted(fields)
         except (Permanent, paths.PathError) as e:
             yield from (NotSent(str(e), permanent=True) for _ in writes)
             return
@@ -205,6 +204,7 @@ def capabilities(entity: Entity) -> Capabilities:
         writes=frozenset(op for op in _OPS if entity.operation(op) is not None),
         marker=_marker(entity),
         deactivated=_deactivated(entity),
+        relations=frozenset(f"@{name}" for name in entity.relations),
     )
 
 

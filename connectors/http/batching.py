@@ -6,12 +6,12 @@ from typing import Any
 from connectors.base import Done, Lost, NotSent, Outcome, Permanent, Record, Refused, Write
 from connectors.http.facts import Batching, Creating, Entity, Updating, Writing
 from connectors.http.records import Shape, Wanted
-from connectors.http.requester import Requester
+from connectors.http.requester import Requester, sent_or_not
 from connectors.http.select import pick
 from connectors.http.stepwise import Steps
 from connectors.http.templates import fill, names_in
 from connectors.http.verdict import Judge, Verdict
-from connectors.http.writing import Writer, readable, sent_or_not
+from connectors.http.writing import Writer, readable
 
 
 class Batcher:
@@ -55,7 +55,7 @@ class Batcher:
         """A precondition or a key that the item has no place for would be lost: such a write goes alone. So does one
         that needs the record as it is, and one in steps."""
         how = self._entity.operation(write.op)
-        if how is None or write.op not in batching.ops:
+        if how is None or write.op not in batching.ops or write.members:
             return False
         taken = names_in(batching.item)
         guarded = how.precondition is not None and write.version is not None and "version" not in taken
@@ -121,6 +121,6 @@ class Batcher:
     def _record(self, batching: Batching, result: Any, where: str, wanted: Wanted) -> Record | None:
         raw = pick(batching.results.record, result) if batching.results.record else None
         try:
-            return Shape(self._entity).record(raw, where, {}, wanted) if isinstance(raw, dict) else None
-        except Permanent:
+            return self.writer.reader.record(raw, where, {}, wanted) if isinstance(raw, dict) else None
+        except ConnectorError:
             return None

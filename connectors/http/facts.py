@@ -5,15 +5,15 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from connectors import paths
 from connectors.base import Op
 from connectors.definition import Duration, Facts
 from connectors.http.asking import Ask
 from connectors.http.filters import Language
 from connectors.http.jobs import Job
 from connectors.http.paging import PageRule
-from connectors.http.select import Expression
+from connectors.http.select import Expression, checked_path
 from connectors.http.stages import Step, step_fault
+from connectors.http.templates import names_in
 
 Kind: TypeAlias = Literal["rate", "temporary", "auth", "refused", "stale", "gone", "cursor_expired", "permanent"]
 """What an answer means.
@@ -279,6 +279,50 @@ class Writes(Facts):
     """Several writes in one request."""
 
 
+class Already(Facts):
+    """Statuses that say: it is so already. That is success."""
+
+    add: tuple[int, ...] = (409,)
+    """In answer to `add`."""
+    remove: tuple[int, ...] = (404, 410)
+    """In answer to `remove`."""
+
+
+class Relation(Facts):
+    """Whom a record is related to. {id} is the record's, {member} one of the others, {members} all that move."""
+
+    path: str | None = None
+    """Where a record itself shows the list; else `read`."""
+    read: Listing | None = None
+    """The request that lists them, one more for every record; else `path`."""
+    take: Expression = "@"
+    """Where a listed thing holds the member's id: `id`, `to.id`. Default: it is the id."""
+    add: Ask | None = None
+    """One request a member, or one for many where {members} stands in the body. Left out: the list is only read."""
+    remove: Ask | None = None
+    """The same for those who leave."""
+    item: Any = "{member}"
+    """One of {members}: `{to: {id: "{member}"}, from: {id: "{id}"}}`."""
+    size: int = Field(default=100, ge=1)
+    """Most members in one request with {members}."""
+    already: Already = Already()
+    """What the answer is where nothing is left to do."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Relation":
+        if (self.path is None) == (self.read is None):
+            raise ValueError("a relation has either `path` or `read`")
+        for verb, ask in (("add", self.add), ("remove", self.remove)):
+            if ask and not names_in([ask.path, ask.query, ask.body]) & {"member", "members"}:
+                raise ValueError(f"{verb}: nothing says who, {{member}} or {{members}}")
+        return self
+
+    @field_validator("path")
+    @classmethod
+    def _is_path(cls, value: str | None) -> str | None:
+        return value if value is None else checked_path(value)
+
+
 class ErrorRule(Facts):
     """What an answer of this system means, where it does not follow the custom. The first that fits decides."""
 
@@ -328,6 +372,8 @@ class Entity(Facts):
     nested: Literal["merge", "replace"] = "merge"
     """Whether a partial object in an update keeps its siblings. `replace`: it does not, so each update reads the record
     and sends the objects that it touches whole, under the precondition; without one it is a fault."""
+    relations: Mapping[str, Relation] = {}
+    """Whom records are related to, by the name that a field calls it: `"@companies"` for companies."""
     capabilities: CapabilityFacts = CapabilityFacts()
     """What cannot be told from the rest."""
 
@@ -335,6 +381,8 @@ class Entity(Facts):
     def _has_times(self) -> "Entity":
         if self.capabilities.times_trusted and not (self.version and self.version.path):
             raise ValueError("times_trusted speaks of the version: name its place with `version: {path: ...}`")
+        if self.relations and any(how and how.job for how in (self.write.create, self.write.update)):
+            raise ValueError("a write that the system does later (`job`) cannot be followed by members of `relations`")
         return self
 
     @model_validator(mode="after")
@@ -360,6 +408,8 @@ class Entity(Facts):
             return self
         if create.job is not None:
             raise ValueError("a create in `steps` is made at once: leave out `job`, or the steps")
+        if self.relations:
+            raise ValueError("a create in `steps` makes no members of `relations`: leave out one of them")
         parts = () if isinstance(self.id, str) else self.id
         if fault := step_fault(create.steps, {"id", *parts}):
             raise ValueError(fault)
@@ -382,12 +432,3 @@ class Entity(Facts):
         """How this write is made; None where it is not."""
         found: Writing | None = getattr(self.write, op)
         return found
-
-
-def checked_path(text: str) -> str:
-    """*text*, if it is a path. Raises ValueError with the reason."""
-    try:
-        paths.parse(text)
-    except paths.PathError as e:
-        raise ValueError(f"'{text}' is not a path: {e} at column {e.position + 1}") from None
-    return text

@@ -1,20 +1,27 @@
 """This is where the records of one HTTP entity are had: listed, changed, deleted, by id and by value."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from connectors import paths
 from connectors.base import Failed, Fields, Gone, Page, Permanent, Record
 from connectors.http.budget import server_time
-from connectors.http.facts import Changed, Entity, Getting, Listing, Selected
+from connectors.http.facts import Changed, Entity, Getting, Listing, Relation, Selected
 from connectors.http.filters import filter_text
 from connectors.http.paging import Answer, Step, Turn, turn_pages
 from connectors.http.records import Shape, Wanted, highest
+from connectors.http.relations import members_in, members_shown
 from connectors.http.requester import Requester, for_read
 from connectors.http.select import pick
 from connectors.http.templates import as_text, names_in
 from connectors.http.verdict import Judge, as_error, json_of, raise_for
+
+
+class _NoSuch(Permanent):
+    """There is no such record to have relations."""
 
 
 class Reader:
@@ -28,7 +35,7 @@ class Reader:
     def read(self, cursor: str | None, fields: Sequence[str], where: Fields) -> Iterator[Page]:
         """Pages of everything, or of what changed since *cursor*, tombstones first."""
         reads = self._entity.read
-        wanted = Wanted(fields)
+        wanted = self.wanted(fields)
         if cursor is None:
             listing = self._declared(reads.list, "read.list")
             yield from self._pages(listing, reads.changed, {}, wanted, where)
@@ -42,13 +49,25 @@ class Reader:
     def get(self, ids: Sequence[str], fields: Sequence[str]) -> Iterator[Record | Gone | Failed]:
         """One answer per id, in order. A fault of one record is Failed; a fault of the system is raised."""
         getting = self._declared(self._entity.read.get, "read.get")
-        wanted = Wanted(fields)
+        wanted = self.wanted(fields)
         if getting.batch is not None:
             for start in range(0, len(ids), getting.batch):
                 yield from self._several(getting, ids[start : start + getting.batch], wanted)
             return
         for id in ids:
             yield self._one(getting, id, wanted)
+
+    def wanted(self, fields: Sequence[str]) -> Wanted:
+        """The fields and relations that are asked for."""
+        return Wanted(fields, self._entity.relations)
+
+    def record(self, raw: Any, where: str, headers: Mapping[str, str], wanted: Wanted) -> Record:
+        """One record of an answer with its relations, each of which may take requests of its own. Raises _NoSuch."""
+        record = self.shape.record(raw, where, headers, wanted)
+        if not wanted.relations:
+            return record
+        lists = {name: self._members(record.id, raw, where, one) for name, one in wanted.relations.items()}
+        return replace(record, fields={**record.fields, **lists})
 
     def raw(self, id: str) -> tuple[dict[str, Any], str | None] | Gone | Failed:
         """One record whole, with its version, to be sent back changed."""
@@ -65,14 +84,13 @@ class Reader:
         if consistent and (finding.lag or self._entity.capabilities.consistency_window):
             raise Permanent(f"{self._place}: find asks an index that may trail; it cannot say what is true now")
         nested = _nested(by)
-        wanted = Wanted(fields)
+        wanted = self.wanted(fields)
         query = {} if names_in([finding.path, finding.query, finding.body]) else self._pushed(finding, by, by)
         turns = self._turns(finding, {"by": nested}, wanted, query)
         return [
-            self.shape.record(raw, turn.answer.where, {}, wanted)
+            record
             for turn in turns
-            for raw in turn.answer.records
-            if _alike(raw, by)
+            for record in self._there([r for r in turn.answer.records if _alike(r, by)], turn.answer.where, wanted)
         ]
 
     def first_page(self) -> None:
@@ -109,7 +127,7 @@ class Reader:
             kept = [raw for raw in answer.records if _equal(raw, where)] if where else answer.records
             time = time or (server_time(answer.headers) if changed and changed.cursor.kind == "time" else None)
             yield Page(
-                records=tuple(self.shape.record(raw, answer.where, {}, wanted) for raw in kept),
+                records=tuple(self._there(kept, answer.where, wanted)),
                 cursor=self._cursor(changed, turn),
                 complete=turn.last and everything and not turn.shrunk,
                 server_time=time,
@@ -146,6 +164,24 @@ class Reader:
             raise Permanent(f"{self._place}: {what}, {help}")
         return behind
 
+    def _there(self, raws: Iterable[Any], where: str, wanted: Wanted) -> Iterator[Record]:
+        """The records of an answer, but for those that were deleted while their relations were asked for."""
+        for raw in raws:
+            with suppress(_NoSuch):
+                yield self.record(raw, where, {}, wanted)
+
+    def _members(self, id: str, raw: Any, where: str, relation: Relation) -> list[str]:
+        if relation.read is None:
+            return members_shown(raw, relation, where)
+        try:
+            turns = self._turns(relation.read, self.shape.id_values(id), Wanted(()), {})
+            return sorted({m for turn in turns for m in members_in(turn.answer.records, relation, turn.answer.where)})
+        except _NoSuch:
+            getting = self._declared(self._entity.read.get, "read.get")
+            if isinstance(self._one(getting, id, Wanted(())), Gone):
+                raise
+            raise Permanent(f"{self._place} {id}: it is there, and its relation is not; check the path") from None
+
     def _tombstones(self, deleted: Any, values: Mapping[str, Any]) -> Iterator[Page]:
         shape = Shape(self._entity, deleted.id)
         for turn in self._turns(deleted, values, Wanted(()), {}):
@@ -167,6 +203,8 @@ class Reader:
             verdict = self._requester.ask(listing, self._judge, values, repeatable=True, query=query, step=step)
         except ValueError as e:
             raise for_read(self._requester, self._name, e) from None
+        if verdict.kind == "gone" and "id" in values:
+            raise _NoSuch(str(verdict))
         raise_for(verdict)
         response = verdict.response
         body = response.json() if response.body else None
@@ -217,7 +255,10 @@ class Reader:
         into = _into(getting, id, body)
         if getting.gone_when is not None and pick(getting.gone_when, body) is True:
             return Gone(id, into)
-        record = self.shape.record(pick(getting.record, body), response.where, response.headers, wanted)
+        try:
+            record = self.record(pick(getting.record, body), response.where, response.headers, wanted)
+        except _NoSuch:
+            return Gone(id, into)
         if record.id != id and record.id == into:
             return Gone(id, into)
         return self._same(id, record)
@@ -239,7 +280,7 @@ class Reader:
         found = pick(getting.records, response.json())
         if not isinstance(found, list):
             raise Permanent(f"{response.where}: no list of records at '{getting.records}' in the answer")
-        records = {r.id: r for r in (self.shape.record(raw, response.where, {}, wanted) for raw in found)}
+        records = {record.id: record for record in self._there(found, response.where, wanted)}
         for id in ids:
             yield records.get(id) or Gone(id)
 
@@ -247,7 +288,7 @@ class Reader:
 def _selected(rule: Selected | None, wanted: Wanted) -> dict[str, Any]:
     if rule is None or not wanted.paths:
         return {}
-    names = [path.segments for path in wanted.paths]
+    names = [path.segments for path in wanted.places]
     if rule.under is not None:
         names = [segments[1:] for segments in names if segments[0].name == rule.under and len(segments) > 1]
     return {rule.param: sorted({segments[0].name for segments in names})} if names else {}

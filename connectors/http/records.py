@@ -10,7 +10,7 @@ import msgspec
 from connectors import paths
 from connectors.base import Permanent, Record
 from connectors.http.client import encode_json
-from connectors.http.facts import CursorFacts, Entity, VersionRule
+from connectors.http.facts import CursorFacts, Entity, Relation, VersionRule
 from connectors.http.templates import as_text
 from connectors.paths import ABSENT, Path
 
@@ -72,8 +72,17 @@ class Shape:
 class Wanted:
     """The fields that were asked for; none: all of them. Made once a read, because `of` runs for every record."""
 
-    def __init__(self, fields: Sequence[str]) -> None:
-        self.paths: tuple[Path, ...] = tuple(paths.parse(field) for field in fields)
+    def __init__(self, fields: Sequence[str], relations: Mapping[str, Relation] | None = None) -> None:
+        known = {f"@{name}": relation for name, relation in (relations or {}).items()}
+        asked = [paths.parse(field) for field in fields]
+        tops = {path.top for path in asked}
+        self.relations = {name: relation for name, relation in known.items() if not asked or name in tops}
+        """Those of the entity that are asked for."""
+        self.paths: tuple[Path, ...] = tuple(path for path in asked if path.top not in known)
+        more = (relation.path for relation in self.relations.values() if relation.path and self.paths)
+        self.places = (*self.paths, *map(paths.parse, more))
+        """What the system has to show."""
+        self._nothing = bool(asked) and not self.paths
         self._tops = tuple(dict.fromkeys(path.top for path in self.paths))
         plain = [path.plain for path in self.paths]
         self._pairs = [keys for keys in plain if keys is not None and len(keys) == 2]
@@ -82,7 +91,7 @@ class Wanted:
     def of(self, raw: dict[str, Any], omitted: bool) -> dict[str, Any]:
         """The record's own keys in which wanted fields lie; what is *omitted* is None."""
         if not self.paths:
-            return raw
+            return {} if self._nothing else raw
         if not omitted:
             return {top: raw[top] for top in self._tops if top in raw}
         shown = {top: raw.get(top) for top in self._tops}

@@ -1,12 +1,21 @@
 """This is where a request of a definition is made: template filled in, sent within the budget, its answer judged."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from connectors.base import Permanent
+from connectors.base import Lost, NotSent, Outcome, Permanent, Refused
 from connectors.http.asking import Ask
 from connectors.http.budget import Budget
-from connectors.http.client import HttpClient, Response, check_header, encode_json
+from connectors.http.client import (
+    AnswerLost,
+    BadAnswer,
+    HttpClient,
+    NotReached,
+    Response,
+    Untrusted,
+    check_header,
+    encode_json,
+)
 from connectors.http.paging import Step
 from connectors.http.templates import Unfit, as_params, as_text, fill, fill_path
 from connectors.http.verdict import Judge, Verdict
@@ -73,6 +82,20 @@ class Requester:
         return Verdict(
             kind, response, judge.words(response, self.client.credentials.hide), self._budget.retry_after(response)
         )
+
+
+def sent_or_not(send: Callable[[], Verdict]) -> Verdict | Outcome:
+    """The verdict on a write that was answered, or the outcome of one that was not."""
+    try:
+        return send()
+    except NotReached as e:
+        return NotSent(str(e), e.retry_after)
+    except Untrusted as e:
+        return NotSent(str(e), permanent=True)
+    except (AnswerLost, BadAnswer) as e:
+        return Lost(str(e))
+    except Permanent as e:
+        return Refused(str(e))
 
 
 def for_read(requester: Requester, entity: str, error: ValueError) -> Permanent:

@@ -1,4 +1,4 @@
-"""This is where a value is picked out of an answer by JMESPath, checked when the definition is loaded."""
+"""This is where a value is picked out of an answer, by expressions and paths that are checked at load."""
 
 from functools import cache
 from typing import Annotated, Any, TypeAlias
@@ -6,6 +6,8 @@ from typing import Annotated, Any, TypeAlias
 import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator
+
+from connectors import paths
 
 
 def _checked(text: str) -> str:
@@ -18,6 +20,15 @@ def _checked(text: str) -> str:
 
 Expression: TypeAlias = Annotated[str, AfterValidator(_checked)]
 """A JMESPath expression over the body of an answer."""
+
+
+def checked_path(text: str) -> str:
+    """*text*, if it is a path. Raises ValueError with the reason."""
+    try:
+        paths.parse(text)
+    except paths.PathError as e:
+        raise ValueError(f"'{text}' is not a path: {e} at column {e.position + 1}") from None
+    return text
 
 
 def pick(expression: str, body: Any) -> Any:

@@ -24,11 +24,11 @@ from connectors.base import (
 )
 from connectors.http.facts import Creating, Entity
 from connectors.http.records import Shape, Wanted
-from connectors.http.requester import Requester
+from connectors.http.requester import Requester, sent_or_not
 from connectors.http.select import pick
 from connectors.http.stages import Probe, Step
 from connectors.http.verdict import Judge, Verdict, raise_for
-from connectors.http.writing import Writer, is_a_page, readable, sent_or_not, trouble
+from connectors.http.writing import Writer, is_a_page, readable, trouble
 
 
 class Steps:

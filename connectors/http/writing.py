@@ -9,7 +9,7 @@
 A write is sent once: the budget repeats it only after what certainly did not happen.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -31,12 +31,13 @@ from connectors.base import (
     Write,
 )
 from connectors.http.asking import Ask
-from connectors.http.client import AnswerLost, BadAnswer, NotReached, Response, Untrusted
+from connectors.http.client import Response
 from connectors.http.facts import Creating, Deleting, Entity, Updating, Writing
 from connectors.http.jobs import Job
 from connectors.http.reading import Reader
 from connectors.http.records import Shape, Wanted
-from connectors.http.requester import Requester
+from connectors.http.relations import Mover
+from connectors.http.requester import Requester, sent_or_not
 from connectors.http.scim import scim_patch
 from connectors.http.select import pick
 from connectors.http.templates import as_text, fill, names_in
@@ -49,12 +50,19 @@ class Writer:
     """Writes records of one entity, one request each."""
 
     def __init__(self, requester: Requester, name: str, entity: Entity, reader: Reader) -> None:
-        self._requester, self._name, self._entity, self._reader = requester, name, entity, reader
+        self._requester, self._name, self._entity, self.reader = requester, name, entity, reader
         self._judge = Judge(entity.errors, entity.messages)
         self._shape = Shape(entity)
+        self._mover = Mover(requester, f"{requester.system} {name}", entity)
 
     def write(self, write: Write, wanted: Wanted, more: Mapping[str, Any] | None = None) -> Outcome:
-        """What came of one write; never raises for it. *more* may be asked for by its request."""
+        """What came of one write, with its members; never raises for it. *more* may be asked for by its request."""
+        alone = bool(write.fields) or write.op != "update" or not write.members
+        shown = Wanted(()) if write.members else wanted
+        outcome = self._alone(write, shown, more) if alone else Done(write.id or "")
+        return self._mover.after(outcome, write, begun=alone) if write.members else outcome
+
+    def _alone(self, write: Write, wanted: Wanted, more: Mapping[str, Any] | None) -> Outcome:
         how = self._entity.operation(write.op)
         if how is None:
             return NotSent(f"{self._place}: the definition has no write.{write.op}", permanent=True)
@@ -74,7 +82,7 @@ class Writer:
     def _send_reread(self, how: Updating, write: Write) -> Verdict | Outcome:
         """Read, change and send back: the record, or the objects in it that the change touches."""
         try:
-            seen = self._reader.raw(write.id or "")
+            seen = self.reader.raw(write.id or "")
         except Temporary as e:
             return NotSent(str(e), e.retry_after)
         except ConnectorError as e:
@@ -194,8 +202,8 @@ class Writer:
         if not isinstance(raw, dict):
             return None
         try:
-            return self._shape.record(raw, response.where, response.headers, wanted)
-        except Permanent:
+            return self.reader.record(raw, response.where, response.headers, wanted)
+        except ConnectorError:
             return None
 
     def _new_id(self, how: Writing, response: Response, body: Any) -> str | None:
@@ -207,20 +215,6 @@ class Writer:
                 pass
         last = urlsplit(response.headers.get("location", "")).path.rstrip("/").rpartition("/")[2]
         return unquote(last) if last and isinstance(rule, str) else None
-
-
-def sent_or_not(send: Callable[[], Verdict]) -> Verdict | Outcome:
-    """The verdict on a write that was answered, or the outcome of one that was not."""
-    try:
-        return send()
-    except NotReached as e:
-        return NotSent(str(e), e.retry_after)
-    except Untrusted as e:
-        return NotSent(str(e), permanent=True)
-    except (AnswerLost, BadAnswer) as e:
-        return Lost(str(e))
-    except Permanent as e:
-        return Refused(str(e))
 
 
 def trouble(verdict: Verdict) -> Refused | Stale | NotSent | Lost:

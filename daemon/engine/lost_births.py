@@ -11,7 +11,6 @@ from connectors.base import (
     Failed,
     Gone,
     Lost,
-    Members,
     Outcome,
     Partial,
     Pending,
@@ -64,8 +63,7 @@ def go_on(context: Context, flight: Flight, item: Mapping[str, Any]) -> tuple[Ma
     context.store.flights.mark_sent(flight, context.clock() + window(context, side))
     reached("sent")
     wish = Write(
-        "create", fields=item["wish"]["fields"], key=item["key"], marker=item["marker"], done=done, doubt=True,
-        members={path: Members(add=tuple(joins)) for path, joins in item["wish"]["joins"].items()},
+        "create", fields=item["wish"]["fields"], key=item["key"], marker=item["marker"], done=done, doubt=True
     )  # fmt: skip
     (outcome,) = send(context, side, [wish])
     reached("written")

@@ -110,8 +110,7 @@ def _birth_in_steps(capabilities: Capabilities, decision: Decision, write: Write
     """All that a create in steps is gone on with, should its answer be lost; nothing for any other write."""
     if write.op != "create" or not capabilities.steps:
         return {}
-    joins = {path: list(members.add) for path, members in write.members.items()}
-    return {"wish": {"fields": write.fields, "joins": joins, "done": write.done}, **given_at_birth(decision.pair)}
+    return {"wish": {"fields": write.fields, "done": write.done}, **given_at_birth(decision.pair)}
 
 
 def entry(

@@ -38,6 +38,15 @@ PERSON: dict[str, Any] = {
 }
 
 
+TEAMS: dict[str, Any] = {
+    "read": {"get": "/people/{id}/teams", "records": "items"},
+    "take": "to",
+    "add": {"put": "/people/{id}/teams/{member}"},
+    "remove": {"delete": "/people/{id}/teams/{member}"},
+}
+"""A relation that the server keeps beside its people."""
+
+
 class Time:
     """A clock that moves when somebody sleeps on it."""
 

@@ -46,6 +46,8 @@ class Crm:
     deleted: list[tuple[int, str]] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     faults: list[Callable[[Seen], Reply | None]] = field(default_factory=list)
+    teams: dict[str, set[str]] = field(default_factory=dict)
+    """Who is in which team: 409 for who is in it already, 404 for who is not, 422 for a team that there is not."""
     count: int = 0
     page: int = 2
 
@@ -65,6 +67,8 @@ class Crm:
                 return Reply(body={"items": [{"id": id} for at, id in self.deleted if at >= since]})
             case "POST", ["people"]:
                 return self._create(request)
+            case method, ["people", id, "teams", *rest]:
+                return self._team(method, id, *rest) if id in self.records else Reply(404, {"message": "no such"})
             case method, ["people", id]:
                 return self._single(method, id, request) if id in self.records else Reply(404, {"message": "no such"})
         return Reply(404, {"message": f"no route {request.path}"})
@@ -100,9 +104,21 @@ class Crm:
             case "DELETE":
                 self.count += 1
                 self.deleted.append((self.count, id))
+                for people in self.teams.values():
+                    people.discard(id)
                 del self.records[id]
                 return Reply(204)
         return Reply(405, {"message": "no"})
+
+    def _team(self, method: str, id: str, team: str = "") -> Reply:
+        if method == "GET":
+            return Reply(body={"items": [{"to": name} for name, people in self.teams.items() if id in people]})
+        if team not in self.teams:
+            return Reply(422, {"message": "there is no such team"}) if method == "PUT" else Reply(404)
+        if (id in self.teams[team]) == (method == "PUT"):
+            return Reply(409 if method == "PUT" else 404, {"message": "it is so already"})
+        self.teams[team] ^= {id}
+        return Reply(204)
 
     def _store(self, id: str, fields: dict[str, Any], status: int) -> Reply:
         self.count += 1

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tests.connectors.contract import DriverContract, Subject
-from tests.connectors.http.connected import PERSON, TOKEN, driver_for
+from tests.connectors.http.connected import PERSON, TEAMS, TOKEN, driver_for, person
 from tests.connectors.http.servers import Crm, Reply, Seen, served
 
 
@@ -19,10 +19,10 @@ def _guarded(crm: Crm) -> None:
 class TestHttpKeepsTheContract(DriverContract):
     @pytest.fixture
     def subject(self) -> Iterator[Subject]:
-        crm = Crm()
+        crm = Crm(teams={name: set() for name in ("a/b", "red", "zürich")})
         _guarded(crm)
         with served(crm.answer) as address:
-            driver = driver_for(address, check={"get": "/health"})
+            driver = driver_for(address, person(relations={"teams": TEAMS}), check={"get": "/health"})
             stranger = driver_for(address, check={"get": "/health"}, auth={"kind": "none"})
             nobody = driver_for("http://127.0.0.1:9", check={"get": "/health"})
             yield Subject(
@@ -35,6 +35,10 @@ class TestHttpKeepsTheContract(DriverContract):
                 big="badge",
                 decimal="salary",
                 refused={"name": "Nobody", "email": "not an address"},
+                relation="@teams",
+                members=("a/b", "red", "zürich"),
+                refused_member="blue",
+                holding=lambda: {name: len(people) for name, people in crm.teams.items()},
                 unwell={"not let in": stranger, "no connection": nobody},
             )
             driver.close()
