@@ -156,7 +156,7 @@ class Capabilities:
     """What a deactivated record shows, so that a `deactivate` whose answer was lost can be probed."""
     relations: frozenset[str] = frozenset()
     """Field paths whose lists are written by `Write.members` and never by `Write.fields`: `@groups`, or an attribute
-    of many values that the system changes one by one."""
+    of many values that the system changes one by one. They are shown in the order of their texts."""
 
 
 @dataclass(frozen=True, slots=True)

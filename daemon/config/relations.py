@@ -23,8 +23,11 @@ def relation_problems(document: Document, config: SyncConfig, systems: Mapping[s
             system = systems.get(end.system)
             if system and end.entity in system.entities:
                 facts = system.entities[end.entity]
-                yield from _fault(document, way, path.relation, f"{end.system}.{end.entity}", facts, system)
-                yield from _unwritten(document, way, path.relation, facts, _written(config, line, side))
+                faults = [
+                    *_fault(document, way, path.relation, f"{end.system}.{end.entity}", facts, system),
+                    *_unwritten(document, way, path.relation, facts, _written(config, line, side)),
+                ]
+                yield from faults or _not_a_set(document, way, path.relation, line)
 
 
 def _fault(
@@ -47,6 +50,12 @@ def _unwritten(document: Document, way: Loc, name: str, facts: Facts, written: b
     if written and missing:
         text = f"'@{name}' can be read and not written: its relation has no {' and no '.join(missing)}"
         yield document.problem(way, "read-only", text, f"add `owner: {way[-1]}`, or say how it is done")
+
+
+def _not_a_set(document: Document, way: Loc, name: str, line: FieldConfig) -> Iterator[Problem]:
+    if not (line.merge or line.birth):
+        text = f"'@{name}' is a list whose members come and go one by one, and not one value"
+        yield document.problem(way, "not-a-set", text, "add `merge: set`, or `merge: add_only`")
 
 
 def _written(config: SyncConfig, line: FieldConfig, side: str) -> bool:

@@ -173,10 +173,11 @@ class View:
         lens = rule.lens(self.side)
         assert lens is not None
         assert lens.write is not None
-        if rule.merge:
-            shown = self._standing(rule, lens, over) if over else ()
-            return in_place(rule, value, shown, lambda member: self._one_written(rule, member))
-        return self._one_written(rule, value)
+        if not rule.merge:
+            return self._one_written(rule, value)
+        shown = self._standing(rule, lens, over) if over else ()
+        stored = in_place(rule, value, shown, lambda member: self._one_written(rule, member))
+        return sorted(stored, key=str) if lens.path and self.relation(lens.path) else stored  # as its system shows it
 
     def _one_written(self, rule: Rule, value: Any) -> Any:
         lens = rule.lens(self.side)
