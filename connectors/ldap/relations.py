@@ -147,13 +147,20 @@ class Mover:
         return self._move(holders, dn, joins, leaves)
 
     def move_to(self, holders: Holders, dn: str, wanted: Sequence[Any] = ()) -> Outcome | None:
-        """Makes *wanted* all that name *dn*. Nobody does before an entry goes, or its name's next owner inherits."""
+        """Makes *wanted* all that name *dn*, the protected ones aside: that those still do is Refused in the end."""
         try:
             known = holders.of(self.connection, dn)
             joins = {self._there(holders, called): str(called) for called in wanted if called not in known.values()}
         except (ValueError, Permanent) as error:
             return Refused(f"{holders.place}: {error}")
-        return self._move(holders, dn, joins, {h: called for h, called in known.items() if called not in wanted})
+        leaves = {holder: called for holder, called in known.items() if called not in wanted}
+        free = {h: called for h, called in leaves.items() if not self._protected(holders, {h: called})}
+        return self._move(holders, dn, joins, free) or self._protected(holders, leaves)
+
+    def leave(self, holders: Holders, dn: str) -> Outcome | None:
+        """Takes *dn* out of all, before its entry goes: else whoever gets its name later inherits them. Where one is
+        protected nothing happens."""
+        return self._move(holders, dn, {}, holders.of(self.connection, dn))
 
     def follow(self, holders: Holders, old: str, new: str) -> Outcome | None:
         """After a rename: whoever still names *old* names *new*. No membership changes by that, so protection is no
@@ -174,11 +181,16 @@ class Mover:
         if both := sorted(joins.keys() & leaves.keys()):
             names = f"'{joins[both[0]]}' and '{leaves[both[0]]}'"
             return Refused(f"{holders.place}: {names} are one entry, {both[0]}; spell it as the directory does")
-        for holder, called in {**joins, **leaves}.items():
-            if rule := protection(self.connection, holders.place, holders.facts.protect, holder):
-                return Refused(f"{holders.place}: '{called}' is protected by {rule}: only people change its members")
+        if barred := self._protected(holders, {**joins, **leaves}):
+            return barred
         changes = [*((holder, ldap3.MODIFY_ADD) for holder in joins), *((h, ldap3.MODIFY_DELETE) for h in leaves)]
         return next((bad for holder, how in changes if (bad := self._changed(holders, holder, dn, how))), None)
+
+    def _protected(self, holders: Holders, called: Mapping[str, str]) -> Refused | None:
+        for holder, name in called.items():
+            if rule := protection(self.connection, holders.place, holders.facts.protect, holder):
+                return Refused(f"{holders.place}: '{name}' is protected by {rule}: only people change its members")
+        return None
 
     def _changed(self, holders: Holders, holder: str, dn: str, how: str) -> Outcome | None:
         bad = self._sent(holders, holder, [(how, [dn.encode()])])

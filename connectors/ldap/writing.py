@@ -172,7 +172,7 @@ class Writer:
         if stale:
             return Stale(f"{self.place} {write.id}: {stale}")
         for holders in self.holders.values():
-            if bad := self._mover.move_to(holders, entry["dn"]):
+            if bad := self._mover.leave(holders, entry["dn"]):
                 return bad
         controls = self._asserting(self._first_value(entry, GUARD))
         result = self._send(lambda: self.connection.delete(entry["dn"], controls))

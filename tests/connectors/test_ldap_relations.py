@@ -103,16 +103,28 @@ def test_who_is_deactivated_leaves_the_groups_if_the_entity_says_so(slapd: Slapd
     assert holding(slapd) == dict.fromkeys(GROUPS, 0)
 
 
-def test_who_is_in_a_protected_group_is_neither_deleted_nor_switched_off(slapd: Slapd) -> None:
+def test_who_is_in_a_protected_group_is_not_deleted(slapd: Slapd) -> None:
     id = born(with_groups(slapd), ALL, STAFF)
     made = with_groups(slapd, protect=["(cn=staff)"])
 
-    for op in ("delete", "deactivate"):
-        (outcome,) = made.write("person", [Write(op, id)])  # type: ignore[arg-type]  # both are operations
+    (outcome,) = made.write("person", [Write("delete", id)])
 
-        assert isinstance(outcome, Refused)
-        assert "'staff' is protected by (cn=staff): only people change its members" in outcome.message
+    assert isinstance(outcome, Refused)
+    assert "'staff' is protected by (cn=staff): only people change its members" in outcome.message
     assert groups_of(made, id) == [ALL, STAFF]
+
+
+def test_who_is_in_a_protected_group_is_switched_off_as_far_as_can_be(slapd: Slapd) -> None:
+    id = born(with_groups(slapd), ALL, STAFF)
+    made = with_groups(slapd, protect=["(cn=staff)"])
+
+    (outcome,) = made.write("person", [Write("deactivate", id)])
+
+    assert isinstance(outcome, Refused)  # so that a person hears of the rest
+    assert "'staff' is protected" in outcome.message
+    (record,) = made.get("person", [id], fields=["employeeType", "@groups"])
+    assert isinstance(record, Record)
+    assert record.fields == {"employeeType": "left", "@groups": [STAFF]}
 
 
 def test_a_protected_group_is_never_touched_and_neither_are_its_neighbours(slapd: Slapd) -> None:
