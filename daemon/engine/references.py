@@ -156,7 +156,7 @@ class References:
         """The id of the record whose field shows *value*."""
 
         def ask() -> str | None:
-            found = self._drivers[side].find(by.entity, {by.path: value})
+            found = self._drivers[side].find(by.entity, {by.path: value}, fields=[by.path])
             if len(found) > 1:
                 raise ValueError(f"{len(found)} records of {by.entity} have the {by.path} '{value}'")
             return found[0].id if found else None
