@@ -13,10 +13,12 @@ from daemon.admin.operations import Operations
 from daemon.audit.verify import verify_log
 from daemon.cli.demo.crm import Crm
 from daemon.service import foreground
+from tests.systems.slapd import Slapd
 
 ROOT = Path(__file__).parents[2]
 ASK = {"actor": "uid:1000", "reason": "test"}
 CRM = "http://127.0.0.1:8923"
+DIRECTORY = "url: ldap://ldap.corp.example"
 
 
 class Stage:
@@ -29,14 +31,26 @@ class Stage:
             with closing(sqlite3.connect(script.with_suffix(".db"))) as db:
                 db.executescript(script.read_text())
         self.crm: Crm | None = None
+        self.directory: Slapd | None = None
         if (self.folder / "systems/crm.yaml").exists():
             self._open_crm()
+        if (self.folder / "systems/directory.yaml").exists():
+            self._open_directory()
+
+    def _open_directory(self) -> None:
+        self.directory = Slapd(self.folder.parent / "slapd")
+        self._secret("directory-password", Slapd.password)
+        system = self.folder / "systems/directory.yaml"
+        system.write_text(system.read_text().replace(DIRECTORY, f"url: {self.directory.url}\nca: {self.directory.ca}"))
+
+    def _secret(self, name: str, value: str) -> None:
+        secret = self.folder / "secrets.d" / name
+        secret.parent.mkdir(exist_ok=True)
+        secret.write_text(value)
+        secret.chmod(0o600)
 
     def _open_crm(self) -> None:
-        secret = self.folder / "secrets.d/crm-token"
-        secret.parent.mkdir()
-        secret.write_text("token")
-        secret.chmod(0o600)
+        self._secret("crm-token", "token")
         shutil.copy(ROOT / "configs/systems/democrm.yaml", self.folder / "systems")
         self.crm = Crm(self.folder / "crm.json", "token")
         threading.Thread(target=self.crm.serve_forever, daemon=True, kwargs={"poll_interval": 0.02}).start()
@@ -44,7 +58,9 @@ class Stage:
         system.write_text(system.read_text().replace(CRM, self.crm.url))
 
     def close(self) -> None:
-        """The CRM goes home."""
+        """The CRM and the directory go home."""
+        if self.directory:
+            self.directory.stop()
         if self.crm:
             self.crm.shutdown()
             self.crm.server_close()
