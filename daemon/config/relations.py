@@ -12,7 +12,8 @@ from daemon.config.systems import SystemConfig
 
 
 def relation_problems(document: Document, config: SyncConfig, systems: Mapping[str, SystemConfig]) -> Iterator[Problem]:
-    """Fields such as "@groups" that the entity does not have, or that nobody may write."""
+    """Fields such as "@groups" that the entity does not have, or that nobody may write; and filters by them."""
+    yield from _filters(document, config)
     for name, line in config.fields.items():
         for side, place in (("left", line.left), ("right", line.right)):
             path = _path(place.write or place.path) if place else None
@@ -28,6 +29,16 @@ def relation_problems(document: Document, config: SyncConfig, systems: Mapping[s
                     *_unwritten(document, way, path.relation, facts, _written(config, line, side)),
                 ]
                 yield from faults or _not_a_set(document, way, path.relation, line)
+
+
+def _filters(document: Document, config: SyncConfig) -> Iterator[Problem]:
+    """No system is asked who is related to whom."""
+    for side, end in (("left", config.left), ("right", config.right)):
+        for text in end.where:
+            if (path := _path(text)) and path.relation:
+                says = f"'@{path.relation}' is a relation, and `where` compares single values"
+                help = f"""write it into `scope`: 'contains("@{path.relation}", `"NAME"`)'"""
+                yield document.problem((side, "where", text), "relation", says, help, True)
 
 
 def _fault(

@@ -1,6 +1,8 @@
 """Stories of people and their groups: lists beside the record, which no version speaks of, written member by member."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,11 @@ import pytest
 
 from connectors.base import Done, Lost, Members, Refused, Write
 from connectors.drivers.memory import MemoryDriver
-from daemon.core.rules import Cases, Match
+from connectors.paths import ABSENT, parse
+from daemon.core.mapping import question
+from daemon.core.rules import Cases, End, Match
+from daemon.engine.relating import moving
+from tests.connectors.test_contract_sql import sqlite_driver
 from tests.engine import quirks
 from tests.engine.quirks import Quirky
 from tests.engine.world import World, people_sync, person, rule
@@ -261,6 +267,34 @@ def test_a_newcomer_gets_the_groups_that_everybody_is_born_with(tmp_path: Path) 
     world.close()
 
 
+def test_who_is_in_scope_may_depend_on_a_relation(tmp_path: Path) -> None:
+    asked = question('contains("@groups", `"staff"`)')
+    world = GroupWorld(tmp_path, right=End("crm", "person", scope=asked.holds, scope_paths=asked.paths))
+    world.right.put("person", person(1, **{"@groups": ["staff", "x"]}), "R1")
+    world.right.put("person", person(9, **{"@groups": ["x"]}), "R9")
+
+    report = world.adopted()
+
+    assert report.counts["read_right"] == 2
+    assert world.records("right")["R1"]["@groups"] == ["a", "b", "staff", "x"]
+    assert [left for left, right, *_ in world.pairs("active") if right == "R9"] == []
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "expected"),
+    [
+        (["a", "b"], ["b", "c"], Members(("c",), ("a",))), (None, ["a"], Members(("a",))), (ABSENT, None, Members()),
+        ("a", ["a"], Members()), (["a"], "", Members((), ("a",))), ([1, True], ["1", 1], Members(("1",), (True,))),
+        (["a", "a"], ("a",), Members()), ([{"x": 1}], [{"x": 2}], Members(({"x": 2},), ({"x": 1},))),
+    ],
+)  # fmt: skip
+def test_who_moves_is_told_by_what_was_seen_and_what_is_wanted(seen: Any, wanted: Any, expected: Members) -> None:
+    fields = {} if seen is ABSENT else {"@groups": seen}
+
+    assert moving({"@groups": (parse("@groups"), wanted)}, fields) == {"@groups": expected}
+
+
 class ListWorld(GroupWorld):
     """Here the list is one of the record's own, which its system changes member by member all the same."""
 
@@ -295,4 +329,59 @@ def test_a_list_of_the_record_itself_goes_by_members_where_its_system_wants_that
     world.left.edit("person", "L1", {"teams": [1]})
     world.run()
     assert world.crm.writes[-1].members == {"tags": Members(remove=("y", True, "x"))}
+    world.close()
+
+
+# The same with a table of a database, where a read-back is of the write's own transaction
+
+
+class TableWorld(GroupWorld):
+    """The directory is a database with a table of roles and one of who has which."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, teams=rule("teams", "teams", "@roles", merge="set"))
+        script = """CREATE TABLE person (id INTEGER PRIMARY KEY, number TEXT UNIQUE, name TEXT);
+            CREATE TABLE role (name TEXT PRIMARY KEY); INSERT INTO role VALUES ('a'), ('b'), ('c'), ('d');
+            CREATE TABLE has (person INTEGER, role TEXT REFERENCES role, PRIMARY KEY (person, role));"""
+        relation = {"table": "has", "own": "person", "other": "role"}
+        entities = {"person": {"table": "person", "key": "id", "relations": {"roles": relation}}}
+        self.crm = Quirky(sqlite_driver(folder, script, entities=entities))
+
+    def roles(self) -> dict[str, Any]:
+        found = [record.fields for page in self.crm.read("person") for record in page.records]
+        return {fields["number"]: fields["@roles"] for fields in found}
+
+
+def test_rows_of_a_link_table_follow_both_ways_and_settle_at_once(tmp_path: Path) -> None:
+    world = TableWorld(tmp_path)
+    world.adopted()
+    assert world.roles() == {"1": ["a", "b"], "2": []}
+    assert world.store.pairs.count(1) == {"active": 2}
+    assert nothing_to_do(world)
+
+    with closing(sqlite3.connect(tmp_path / "test.db")) as db, db:
+        db.execute("DELETE FROM has WHERE role = 'a'")
+        db.execute("INSERT INTO has SELECT id, 'c' FROM person WHERE number = '2'")
+    world.left.edit("person", "L2", {"teams": ["d"]})
+    world.run(full=True)
+
+    assert world.roles() == {"1": ["b"], "2": ["c", "d"]}
+    assert [fields["teams"] for fields in world.records("left").values()] == [["b"], ["d", "c"]]
+    assert nothing_to_do(world)
+    world.close()
+
+
+def test_a_role_that_there_is_not_undoes_the_name_too(tmp_path: Path) -> None:
+    world = TableWorld(tmp_path)
+    world.adopted()
+    world.left.edit("person", "L1", {"name": "Ada", "teams": ["a", "none"]})
+
+    assert world.run().state == "held"
+
+    assert world.roles()["1"] == ["a", "b"]
+    assert "@roles 'none': FOREIGN KEY constraint failed" in str(world.held())
+    world.left.edit("person", "L1", {"teams": ["a", "d"]})
+    assert world.run().state == "done"
+    assert world.roles()["1"] == ["a", "d"]
+    assert nothing_to_do(world)
     world.close()
