@@ -7,7 +7,7 @@ from typing import Any
 from connectors.base import ConnectorError, CursorExpired, Permanent, Temporary
 from connectors.http.budget import Ruling
 from connectors.http.client import Response
-from connectors.http.facts import ErrorRule, Kind
+from connectors.http.promises import ErrorRule, Kind
 from connectors.http.select import pick
 
 _LONGEST_MESSAGE = 300
