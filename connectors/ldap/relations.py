@@ -157,10 +157,15 @@ class Mover:
         free = {h: called for h, called in leaves.items() if not self._protected(holders, {h: called})}
         return self._move(holders, dn, joins, free) or self._protected(holders, leaves)
 
-    def leave(self, holders: Holders, dn: str) -> Outcome | None:
-        """Takes *dn* out of all, before its entry goes: else whoever gets its name later inherits them. Where one is
-        protected nothing happens."""
-        return self._move(holders, dn, {}, holders.of(self.connection, dn))
+    def leave(self, holders: Holders, dn: str, known: Mapping[str, str]) -> Outcome | None:
+        """Takes *dn* out of all that are *known* to name it, before its entry goes: else whoever gets its name later
+        inherits them. Where one is protected nothing happens."""
+        return self._move(holders, dn, {}, known)
+
+    def put_back(self, holders: Holders, dn: str, known: Mapping[str, str]) -> None:
+        """Undoes `leave`, as far as the server lets us: the entry stays."""
+        for holder in known:
+            self._changed(holders, holder, dn, ldap3.MODIFY_ADD)
 
     def follow(self, holders: Holders, old: str, new: str) -> Outcome | None:
         """After a rename: whoever still names *old* names *new*. No membership changes by that, so protection is no

@@ -171,14 +171,17 @@ class Writer:
         stale = self._moved(entry, write)
         if stale:
             return Stale(f"{self.place} {write.id}: {stale}")
-        for holders in self.holders.values():
-            if bad := self._mover.leave(holders, entry["dn"]):
-                return bad
-        controls = self._asserting(self._first_value(entry, GUARD))
-        result = self._send(lambda: self.connection.delete(entry["dn"], controls))
-        if meaning(result["result"]) == "missing":
+        left = [(holders, holders.of(self.connection, entry["dn"])) for holders in self.holders.values()]
+        bad = next((bad for holders, known in left if (bad := self._mover.leave(holders, entry["dn"], known))), None)
+        if bad is None:
+            controls = self._asserting(self._first_value(entry, GUARD))
+            result = self._send(lambda: self.connection.delete(entry["dn"], controls))
+            bad = None if meaning(result["result"]) == "missing" else self._judge(result, write.id)
+        if bad is None:
             return Done(write.id or "")
-        return self._judge(result, write.id) or Done(write.id or "")
+        for holders, known in left:
+            self._mover.put_back(holders, entry["dn"], known)
+        return bad
 
     def _modified(
         self, dn: str, changes: Mapping[str, list[tuple[Any, list[bytes]]]], id: str | None, guard: str | None

@@ -114,6 +114,35 @@ def test_who_is_in_a_protected_group_is_not_deleted(slapd: Slapd) -> None:
     assert groups_of(made, id) == [ALL, STAFF]
 
 
+def test_whose_delete_is_refused_keeps_all_groups(slapd: Slapd) -> None:
+    made = with_groups(slapd)
+    id = born(made, ALL, STAFF, n=7)
+    child = f"cn=printer,uid=p7,{slapd.people}"
+    with admin(slapd) as hands:
+        hands.add(child, "device")
+
+    (outcome,) = made.write("person", [Write("delete", id)])
+
+    assert isinstance(outcome, Refused)
+    assert "notAllowedOnNonLeaf" in outcome.message
+    assert groups_of(made, id) == [ALL, STAFF]
+    with admin(slapd) as hands:
+        hands.delete(child)
+
+
+def test_who_is_the_last_of_a_group_is_not_deleted_and_keeps_the_others(slapd: Slapd) -> None:
+    made = with_groups(slapd)
+    id = born(made, ALL, STAFF)
+    with admin(slapd) as hands:
+        hands.modify(group_dn(slapd, STAFF), {"member": [(ldap3.MODIFY_DELETE, [slapd.admin])]})
+
+    (outcome,) = made.write("person", [Write("delete", id)])
+
+    assert isinstance(outcome, Refused)
+    assert "requires attribute 'member'" in outcome.message
+    assert groups_of(made, id) == [ALL, STAFF]
+
+
 def test_who_is_in_a_protected_group_is_switched_off_as_far_as_can_be(slapd: Slapd) -> None:
     id = born(with_groups(slapd), ALL, STAFF)
     made = with_groups(slapd, protect=["(cn=staff)"])
