@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from connectors.base import Done, Lost, NotSent, Outcome, Permanent, Record, Refused, Write
+from connectors.base import ConnectorError, Done, Lost, NotSent, Outcome, Permanent, Record, Refused, Write
 from connectors.http.facts import Batching, Creating, Entity, Updating, Writing
 from connectors.http.records import Shape, Wanted
 from connectors.http.requester import Requester, sent_or_not

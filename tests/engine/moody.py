@@ -48,6 +48,8 @@ class Character:
     """A record is shown on its page and on the next one again."""
     cuts: bool = False
     """It keeps CUT characters of a phone or a tag."""
+    verbs: bool = False
+    """The set is written by who joins and who leaves."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -58,7 +60,7 @@ class Character:
             find=frozenset({"number", "email"} if self.creates == "find" else ()),
             marker="mark" if self.creates == "marker" else None, tombstones=self.tombstones, cursor=rules[self.cursor],
             batch=self.batch, atomic_batch=self.atomic, consistency_window=LAG if self.lags else 0.0,
-            processing_window=0.0,
+            processing_window=0.0, relations=frozenset({"tags"} if self.verbs else ()),
         )  # fmt: skip
 
     @property
@@ -206,10 +208,19 @@ class Moody(MemoryDriver):
         if not isinstance(outcome, Done):
             return outcome
         record = self._told(outcome.record) if outcome.record else None
-        return Done(outcome.id, outcome.version if self.mood.versions else None, record)
+        return replace(outcome, version=outcome.version if self.mood.versions else None, record=record)
 
     def _kept(self, write: Write) -> Write:
+        write = self._with_list(write) if write.members else write
         return replace(write, fields=cut(dict(write.fields))) if self.mood.cuts else write
+
+    def _with_list(self, write: Write) -> Write:
+        """*write* with the list that its members make of the one that stands there, whoever changed that meanwhile."""
+        known = self.records("person").get(write.id or "", {}).get("tags") or ()
+        moving = write.members["tags"]
+        joined = dict.fromkeys((*known, *moving.add))
+        tags = [member for member in joined if member not in moving.remove]
+        return replace(write, fields={**write.fields, "tags": tags}, members={})
 
     def _weather(self) -> None:
         if self.storm:

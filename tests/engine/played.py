@@ -34,6 +34,9 @@ FATES: Mapping[str, quirks.Fate] = {
     "lost": quirks.lost,
     "refused": quirks.refused,
     "away": quirks.away,
+    "half refused": quirks.half_refused,
+    "half lost": quirks.half_lost,
+    "born without": quirks.born_without,
 }
 
 

@@ -4,7 +4,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.base import Capabilities, Done, Driver, Lost, NotSent, Outcome, Record, Refused, Temporary, Write
+from connectors.base import (
+    Capabilities,
+    Done,
+    Driver,
+    Lost,
+    Members,
+    NotSent,
+    Outcome,
+    Record,
+    Refused,
+    Temporary,
+    Write,
+)
 
 Fate = Callable[[Any, str, Write], Outcome | None]
 """What happens to one write instead; None lets it through."""
@@ -31,6 +43,29 @@ def away(driver: Any, entity: str, write: Write) -> Outcome:
 
 def forbidden(driver: Any, entity: str, write: Write) -> Outcome:
     return NotSent("403 may not write contacts: give the user the role Editor", permanent=True)
+
+
+def half_refused(driver: Any, entity: str, write: Write) -> Outcome | None:
+    """The first who joins joins and the first who leaves leaves; the next one is refused."""
+    if not write.members or write.op == "create" or driver.describe(entity).atomic_batch:
+        return None
+    half = {name: Members(moving.add[:1], moving.remove[:1]) for name, moving in write.members.items()}
+    (outcome,) = driver.write(entity, [replace(write, members=half)])
+    return Refused("422 the group is full") if isinstance(outcome, Done) else outcome
+
+
+def half_lost(driver: Any, entity: str, write: Write) -> Outcome | None:
+    """As far as that, and then the line went dead."""
+    outcome = half_refused(driver, entity, write)
+    return Lost("the answer never came") if isinstance(outcome, Refused) else outcome
+
+
+def born_without(driver: Any, entity: str, write: Write) -> Outcome | None:
+    """The record is made; its groups say no."""
+    if not write.members or write.op != "create":
+        return None
+    (done,) = driver.write(entity, [replace(write, members={})])
+    return replace(done, record=None, without=dict.fromkeys(write.members, "no")) if isinstance(done, Done) else done
 
 
 class Quirky:

@@ -45,6 +45,9 @@ characters = st.builds(
 class Machine(Played, RuleBasedStateMachine):
     """Two systems, their users, and a daemon between them."""
 
+    verbs = False
+    """Whether the system on the right changes sets member by member."""
+
     # -- the world
 
     @initialize(
@@ -65,6 +68,7 @@ class Machine(Played, RuleBasedStateMachine):
         sync = replace(law, rules=(*law.rules, field_rule("tags", merge="set")))
         if cuts:  # without proof of what it made of our value, its value looks like an edit: docs/sync.md says so
             right = Character(right.cursor, right.tombstones, right.batch, right.atomic, cuts=True)
+        right = replace(right, verbs=self.verbs)
         self.world = MoodyWorld(
             self.folder, {f"L{n}": person(n, tags=[f"first of {n}", f"second of {n}"]) for n in (1, 2, 3)},
             {f"R{n}": person(n, tags=[f"second of {n}", f"first of {n}"]) for n in (1, 2, 4)},
@@ -326,6 +330,8 @@ class Machine(Played, RuleBasedStateMachine):
 
 class Tags(Machine):
     """The same world, in which hardly anybody does anything but give and take members of a set."""
+
+    verbs = True
 
     edit = edit_both_sides = swap = renumber = hire_on_both_sides = raise_the_dead = shift_pages = plan = None  # type: ignore[assignment]
 
