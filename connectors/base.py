@@ -199,8 +199,8 @@ class Done:
     """It happened. *record* is what the system shows now, if it told; *version* is the one this write produced.
 
     A *record* of another version than *version* was read after somebody else's edit. *exact* says that nobody could
-    come between: the record was read in the transaction of the write itself. A write with `members` tells a record only
-    if it is exact, because no version speaks of relations. *steps* are those of a create.
+    come between: the record was read in the transaction of the write itself. A write with `members` that lie
+    outside the record tells one only if it is exact, because no version speaks of them. *steps* are those of a create.
 
     *without* are relations of a record that was born without them, each with the reason: they are not, or not surely,
     as the write wished, and the next run sees to them. A create alone has such.

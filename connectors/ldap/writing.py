@@ -90,7 +90,7 @@ class Writer:
         if bad is not None:
             missing = meaning(result["result"]) == "missing"
             return Refused(f"{self.place} {dn}: its container does not exist") if missing else bad
-        born = self._done(values.post_read(result).get(self.facts.id.lower()), dn, result, alone=not write.members)
+        born = self._done(values.post_read(result).get(self.facts.id.lower()), dn, result, alone=self._alone(write))
         return self._followed(write, born, dn, attributes) if isinstance(born, Done) else born
 
     def _followed(self, write: Write, born: Done, dn: str, attributes: Mapping[str, list[bytes]]) -> Outcome:
@@ -139,7 +139,7 @@ class Writer:
                 return bad
         if bad := self._related(write, entry["dn"], dn, lists or {}, begun=result is not None):
             return bad
-        return self._done(write.id, dn, result, entry, alone=not write.members)
+        return self._done(write.id, dn, result, entry, alone=self._alone(write))
 
     def _related(self, write: Write, old: str, dn: str, lists: Mapping[str, Any], *, begun: bool) -> Outcome | None:
         """Whoever named the entry by its *old* name, who shall name it, and who shall not. None when all are done.
@@ -253,26 +253,29 @@ class Writer:
         self, id: str | None, dn: str, result: Any, entry: dict[str, Any] | None = None, *, alone: bool = True
     ) -> Outcome:
         """Done, with the version from the post-read control or from another look at the entry. No version speaks of
-        relations, so that the record is shown only where the fields are *alone*."""
+        what other entries say, so that the record is shown only where it was written *alone*."""
         told = values.post_read(result or {}).get((self.facts.version or "").lower())
         if result is None and entry is not None and self.facts.version:
             told = self._first_value(entry, self.facts.version)
         record = None
         shown = self.wanted and alone
         if id is None or shown or (self.facts.version and told is None):
-            record = self._again(dn)
+            record = self._again(dn, self.wanted if alone else ())
         if id is None and record is None:
             return Lost(f"{self.place} {dn}: written, but its id could not be read")
         version = told or (record.version if record else None)
         return Done(id or (record.id if record else ""), version, record if shown else None)
 
-    def _again(self, dn: str) -> Record | None:
+    def _alone(self, write: Write) -> bool:
+        return self.holders.keys().isdisjoint(write.members)
+
+    def _again(self, dn: str, wanted: Sequence[str]) -> Record | None:
         more = [self.facts.id, *([self.facts.version] if self.facts.version else [])]
-        plain = [name for name in self.wanted if name not in self.holders]
+        plain = [name for name in wanted if name not in self.holders]
         try:
             found = search(self.connection, self.place, dn, "(objectClass=*)", ldap3.BASE, [*(plain or ["1.1"]), *more])
-            asked = {name: those for name, those in self.holders.items() if name in self.wanted}
-            return record_of(found[0], self.facts, self.shapes, self.wanted, related(self.connection, asked, dn))
+            asked = {name: those for name, those in self.holders.items() if name in wanted}
+            return record_of(found[0], self.facts, self.shapes, wanted, related(self.connection, asked, dn))
         except (ConnectorError, IndexError):
             return None  # written all the same; the next read shows it
 
