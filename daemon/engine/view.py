@@ -39,7 +39,8 @@ class View:
         self._lenses = [(rule, lens) for rule in sync.rules if (lens := rule.lens(side))]
         self._columns = [(rule, lens.read, _raw(lens), lens.volatile) for rule, lens in self._lenses]
         self._links = [(ref, lens.read) for rule, lens in self._lenses if (ref := _cheap(rule, side))]
-        self._inputs = _inputs([path for _, lens in self._lenses for path in lens.paths] + [*sync.asked(side)])
+        paths = [path for _, lens in self._lenses for path in lens.paths]
+        self._inputs = _inputs([*paths, *self.end.scope_paths, *sync.asked(side)])
         self._emptiness = capabilities.empty
         newest = [rule.name for rule in sync.rules if "newest" in (rule.wins, rule.first)]
         self._timed = bool(newest) and capabilities.times_trusted

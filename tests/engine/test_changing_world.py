@@ -160,6 +160,22 @@ def test_a_record_out_of_scope_is_left_alone_and_comes_back(tmp_path: Path) -> N
     world.close()
 
 
+def test_a_record_comes_back_into_scope_by_a_place_that_no_field_shows(tmp_path: Path) -> None:
+    sync = people_sync()
+    staff = replace(sync.left, scope=lambda fields, _: fields.get("kind") == "staff", scope_paths=("kind",))
+    world = World(tmp_path, left={"L1": person(1, kind="staff")}, sync=replace(sync, left=staff))
+    world.adopted()
+    world.left.edit("person", "L1", {"kind": "guest"})
+    world.run()
+    assert world.pairs("retired") != []
+
+    world.left.edit("person", "L1", {"kind": "staff"})
+    world.run()
+
+    assert world.pairs("retired") == []
+    world.close()
+
+
 def test_an_edit_of_a_record_out_of_scope_stays_out_of_it(tmp_path: Path) -> None:
     sync = people_sync()
     staff = replace(sync, left=replace(sync.left, scope=lambda fields, at: fields["tag"] == "staff"))
