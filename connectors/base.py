@@ -22,12 +22,18 @@ A write never raises for a record. It answers with one outcome per Write, in ord
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 Fields: TypeAlias = Mapping[str, Any]
 """Nested values as JSON has them, beside Decimal, date and datetime where the system is exact about them."""
 
 Op: TypeAlias = Literal["create", "update", "delete", "deactivate"]
+
+
+PARENT: Final = "(parent)"
+"""The field under which a child record shows whose it is, where its system does not: see connectors/members.py."""
+UNNAMED: Final = "(unnamed)"
+"""The field under which a member of a list tells that it lacks what it is known by."""
 
 
 class ConnectorError(Exception):
@@ -66,6 +72,7 @@ class Page:
     *cursor* is the highest cursor value among this page's records, or the token that the system handed out.
     *complete* is true on the last page of an enumeration of everything, and only if nothing was left out.
     *server_time* is the system's own clock, read before the query, written like its cursors.
+    *whole*: for members of lists, the records of which this page shows all: who is not among them is not in the list.
     """
 
     records: tuple[Record, ...] = ()
@@ -73,6 +80,7 @@ class Page:
     cursor: str | None = None
     complete: bool = False
     server_time: str | None = None
+    whole: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
