@@ -13,9 +13,10 @@ State: TypeAlias = Literal["active", "single", "held", "retired"]
 Reason: TypeAlias = Literal[
     "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale",
     "unreachable", "gone", "scope", "ended", "merged", "ignored", "reference", "unlinked", "dropped", "pending",
-    "oscillation",
+    "oscillation", "parent",
 ]  # fmt: skip
-"""Why a pair is held, single or retired. unlinked: a person took the pair apart. dropped: a person gave it up."""
+"""Why a pair is held, single or retired. unlinked: a person took the pair apart. dropped: a person gave it up.
+parent: a child whose parents are no pair now; it sleeps as retired, and waits as single."""
 
 Presence: TypeAlias = Literal["here", "gone", "outside", "unknown"]
 """outside: the record exists, and its scope says that it does not take part. unknown: not looked at."""
@@ -120,6 +121,8 @@ class Pair:
     """Sync.mark of the mapping with which it was last settled."""
     members: Mapping[str, Members] = field(default_factory=dict)
     """Per set field that both sides once agreed on, what is remembered of its members."""
+    parent: int = 0
+    """The pair of its parents, for a child; 0 for none."""
 
     def half(self, side: Side) -> Half | None:
         """What is remembered of *side*."""
@@ -228,7 +231,7 @@ class Decision:
         if self.state == "held":
             return "hold"
         if self.state == "retired":
-            return "remember" if self.pair.state == "retired" else "retire"
+            return "remember" if self.pair.state == "retired" or self.reason == "parent" else "retire"
         if self.reopens:
             return "reopen"
         if self.relinks:

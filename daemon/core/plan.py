@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from connectors.base import Op
+from connectors.base import PARENT, Op
 from connectors.paths import ABSENT
 from daemon.core.members import keyed, newborn, notch_of
 from daemon.core.merge import REMAPPED, WHOLE, Memory, Merged, Ruling, merge, moved
@@ -55,6 +55,8 @@ def decide_single(sync: Sync, pair: Pair, side: Side, item: Item, line: Line, *,
     case = sync.cases.new_left if side == "left" else sync.cases.new_right
     if case == "ignore" or not wanted:
         return replace(base, state="single", reason="ignored")
+    if PARENT in item.faults and PARENT in item.awaits:
+        return replace(base, state="single", reason="parent")  # whoever is out of it takes the children along
     if case == "hold":
         return replace(base, state="held", reason="case", detail={"why": f"cases.new_{side}: hold"})
     if faults := {name: f"{side}: {fault}" for name, fault in item.faults.items()}:
@@ -65,7 +67,8 @@ def decide_single(sync: Sync, pair: Pair, side: Side, item: Item, line: Line, *,
     moves = tuple(_birth_moves(sync, side, item))
     why = f"new on {side}, cases.new_{side}: create"
     base = replace(base, members=_born_sets(sync, pair, other(side), item, line))
-    return _signed(replace(base, changes=(Change(other(side), "create", moves, why),)), line)
+    change = Change(other(side), "create", moves, why)
+    return _signed(replace(base, changes=(change,)), line, {PARENT: sync.owner_of(side, item.record.fields)})
 
 
 def _only_waits(sync: Sync, item: Item) -> bool:
@@ -166,10 +169,13 @@ def _last_words(sync: Sync, item: Item | None) -> list[Move]:
     ]
 
 
-def _signed(decision: Decision, line: Line) -> Decision:
-    """With the digest by which an approval knows it again."""
+def _signed(decision: Decision, line: Line, instead: Mapping[str, Any] | None = None) -> Decision:
+    """With the digest by which an approval knows it again; *instead* of a value that is not there before it is done."""
     if not decision.changes and not decision.new:
         return decision
-    facts = [[c.side, c.op, [[m.field, m.before, m.value] for m in c.moves]] for c in decision.changes]
+    known = instead or {}
+    facts = [
+        [c.side, c.op, [[m.field, m.before, known.get(m.field, m.value)] for m in c.moves]] for c in decision.changes
+    ]
     ids = [look.item.record.id if look.item else None for look in (decision.left, decision.right)]
     return replace(decision, line=line([ids, facts]))

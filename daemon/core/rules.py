@@ -6,8 +6,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from connectors.base import Fields
-from connectors.paths import Path
+from connectors.base import PARENT, Fields
+from connectors.paths import ABSENT, Path, read
 from daemon.core.limits import Guards as Guards
 from daemon.core.limits import Limit as Limit
 
@@ -71,6 +71,8 @@ class Ref:
     """The side whose system is asked. There records are named by id, and across by what stands at `by`."""
     by: Naming | None = None
     missing: Missing = "hold"
+    awake: bool = False
+    """Only a pair that goes on counts, with both of its records there: for a child and its parents."""
 
     @property
     def where(self) -> str:
@@ -213,6 +215,29 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Nest:
+    """A list inside the parents' records, whose members are the records of a collection."""
+
+    entity: str
+    """Of the parents."""
+    path: str
+    key: tuple[str, ...]
+    """Paths in a member by which it is known among its siblings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Whose children the records of a collection are. The shared field `(parent)` tells it for each of them."""
+
+    sync: str
+    """The sync of the parents."""
+    entities: Mapping[Side, str]
+    """The parents' own."""
+    nests: Mapping[Side, Nest] = field(default_factory=dict)
+    """The sides on which the children have no entity of their own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """The whole agreement."""
 
@@ -253,6 +278,10 @@ class Sync:
     """Digest of match keys, direction and scope. Another one holds the next plan."""
     mark: bytes = field(init=False, default=b"")
     """Four bytes that stand for `rev`, by which a pair tells with which mapping it was settled."""
+    collections: tuple["Sync", ...] = ()
+    """Child records, each an agreement of its own inside the pairs of this one, named `people.phones`."""
+    family: Family | None = None
+    """Set for a collection."""
     _by_name: Mapping[str, Rule] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     _writable: Mapping[Side, tuple[Rule, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -271,6 +300,17 @@ class Sync:
     def rule(self, name: str) -> Rule:
         """The rule of a shared field; KeyError for any other name."""
         return self._by_name[name]
+
+    @property
+    def short(self) -> str:
+        """What a collection is called among the others of its parents; nothing for a sync."""
+        return self.name.removeprefix(f"{self.family.sync}.") if self.family else ""
+
+    def owner_of(self, side: Side, fields: Fields) -> str | None:
+        """Whose child a record of *side* is, by the id of its parent on that side; None for none."""
+        lens = self.rule(PARENT).lens(side) if self.family else None
+        shown = read(fields, lens.path) if lens and lens.path else None
+        return None if shown is None or shown is ABSENT or shown == "" else str(shown)
 
     def writable(self, side: Side) -> tuple[Rule, ...]:
         """The fields that *side* can be given."""

@@ -5,7 +5,7 @@ as `Coming`. What refers to the latter is written after it, decided anew with th
 newcomers one is created without its reference, which is set before the run ends.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from daemon.core.model import Decision, Look, Target
@@ -25,7 +25,7 @@ def with_arrivals(context: Context, decisions: Sequence[Decision]) -> list[Decis
         return found
     coming: dict[Target, str | None] = {}
     while True:
-        arrived = _arrivals(context, found)
+        arrived = arrivals(context, found)
         if arrived.keys() <= coming.keys():
             return _ranked(context, found, coming)
         coming |= arrived
@@ -60,7 +60,7 @@ def _mapped(context: Context, side: Side, look: Look) -> Look:
     return replace(look, item=context.views[side].item(look.item.record)) if look.item else look
 
 
-def _arrivals(context: Context, decisions: Sequence[Decision]) -> dict[Target, str | None]:
+def arrivals(context: Context, decisions: Iterable[Decision]) -> dict[Target, str | None]:
     """Who gets a partner by these decisions: its id, or None while it is still to be created."""
     found: dict[Target, str | None] = {}
     for decision in decisions:

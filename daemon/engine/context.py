@@ -1,7 +1,7 @@
 """This is where everything that one run works with is held together."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -9,11 +9,13 @@ from math import ceil
 from zoneinfo import ZoneInfo
 
 from connectors.base import Driver, Failed, Gone, Record
+from connectors.members import Members
 from daemon.audit.log import AuditLog
 from daemon.core.caution import cautious
 from daemon.core.digests import Notcher
 from daemon.core.limits import Announced, in_force
 from daemon.core.merge import Ruling
+from daemon.core.model import Decision
 from daemon.core.revisions import remapped
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.references import References
@@ -28,6 +30,7 @@ class Context:
 
     sync: Sync
     drivers: Mapping[Side, Driver]
+    """As this sync sees its systems: a collection's may show the members of lists as records."""
     store: Store
     audit: AuditLog
     clock: Callable[[], float]
@@ -42,6 +45,12 @@ class Context:
     references: References
     announced: Sequence[Announced] = ()
     """Mass changes that are announced for now; their limits are those of `sync` already."""
+    systems: Mapping[Side, Driver] = field(default_factory=dict)
+    """The systems themselves."""
+    parents: "Context | None" = None
+    """For a collection, the run that it is part of."""
+    planned: Iterable[Decision] = ()
+    """What a plan would do, which counts as done for the plans of its collections."""
     problems: list[str] = field(default_factory=list)
     gets: Counter[Side] = field(default_factory=Counter)
     """Requests for single records, as far as drivers tell how many fit into one."""
@@ -83,6 +92,7 @@ def start(
     run_id: str,
     request: Request,
     stop: Callable[[], bool],
+    parents: Context | None = None,
 ) -> Context:
     """Everything that a run needs, made from what is given and what is remembered."""
     row = store.sync(sync.name)
@@ -92,10 +102,12 @@ def start(
     sync = replace(sync, guards=guards, remapped=row.remapped | remapped(row.rev, sync.rev))
     salt = _salt(sync, at)
     notcher = Notcher(store.vault.notch_key, sync.name, salt=salt)
-    references = References(sync, store, drivers)
+    systems, drivers = drivers, {side: _seen_by(sync, side, drivers[side]) for side in SIDES}
+    references = References(sync, store, systems)
     views = {s: View(sync, s, notcher, drivers[s].describe(sync.end(s).entity), at, references) for s in SIDES}
     context = Context(
-        sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views, references, announced
+        sync, drivers, store, audit, clock, run_id, request, stop, row, at, salt, notcher, views, references, announced,
+        systems, parents,
     )  # fmt: skip
     for expected in announced:
         context.say(str(expected))
@@ -105,6 +117,15 @@ def start(
             f" is held any more, or after `tallystick approve {sync.name} --kind restored`"
         )
     return context
+
+
+def _seen_by(sync: Sync, side: Side, driver: Driver) -> Driver:
+    """The system of one side; for a collection whose records lie in lists, their members."""
+    nest = sync.family.nests.get(side) if sync.family else None
+    if nest is None:
+        return driver
+    found = [lens.path.text for rule in sync.rules if (lens := rule.lens(side)) and lens.path]
+    return Members(driver, nest.entity, nest.path, nest.key, found)
 
 
 def _salt(sync: Sync, at: datetime) -> str:

@@ -13,6 +13,7 @@ from daemon.core.model import Decision, Item, Pair
 from daemon.core.rules import SIDES, Rule, Side, Sync
 from daemon.engine.context import Context
 from daemon.engine.finding import Clock, ask, find, look_alone, look_at
+from daemon.engine.pairing import told_pair
 from daemon.engine.report import line, plain, shown
 from daemon.engine.waiting import remedy
 from daemon.engine.waiting import told as waiting_told
@@ -25,6 +26,7 @@ ENDED: Final = {
     "merged": "the system joined its record with another one; the pair has ended",
     "ignored": "it has no partner and shall not get one: `cases` or `create.when` says so",
     "unlinked": "a person took it out of its pair; it is matched again only with somebody else, or by pairs import",
+    "parent": "its parents are no pair now; it takes part again, and is looked at, once they are one",
     "dropped": "a person gave it up; it is looked at when it changes, or when a newcomer carries its match key",
 }
 """What became of a pair for which the next run does nothing."""
@@ -36,6 +38,8 @@ def explain(
     """One pair told: its state, each field's two values and rule, and what the next run would do."""
     pair = find(sync, store, key)
     told = waiting_told(sync.name, pair) | {"state": pair.state, "born": pair.born}
+    if sync.collections:
+        told["children"] = _children(sync, store, pair)
     if not (pair.left and pair.right):
         context = ask(sync, drivers, store, audit, clock=clock, actor=actor)
         return told | {"next": _next(sync, pair, _kept(pair)), **_lonely(context, pair)}
@@ -47,6 +51,13 @@ def explain(
         return told | {"fields": {}}
     items: dict[Side, Item] = {"left": left.item, "right": right.item}
     return told | {"fields": {rule.name: _field(sync, rule, pair, items, decision) for rule in sync.rules}}
+
+
+def _children(sync: Sync, store: Store, pair: Pair) -> list[dict[str, Any]]:
+    """The children of a pair, in a line each."""
+    rows = [(child.name, store.sync(child.name).id) for child in sync.collections]
+    found = [(name, one) for name, row in rows for one in store.pairs.get(store.families.of(row, pair.key)).values()]
+    return [told_pair(name, one) for name, one in found]
 
 
 def _kept(pair: Pair) -> dict[str, Any]:

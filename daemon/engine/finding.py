@@ -21,13 +21,7 @@ DIGITS: Final = 18
 
 def find(sync: Sync, store: Store, key: str) -> Pair:
     """The pair of a record id on either side, of `left:ID` or `right:ID`, or of a pair's own number. Raises NoSuch."""
-    row = store.sync(sync.name)
-    side, _, id = key.partition(":")
-    keys = store.pairs.find_pair(row.id, key)
-    if not keys and side in SIDES:
-        keys = store.pairs.find_pair(row.id, id, (side,))
-    if not keys and key.isdecimal() and len(key) <= DIGITS:
-        keys = store.pairs.numbered(row.id, int(key))
+    keys = _by_id(sync, store, key) or _by_number(sync, store, key)
     if len(keys) > 1:  # two systems that count their records from 1 share many ids
         raise NoSuch(f"{sync.name} has a record '{key}' on either side; say left:{key} or right:{key}")
     pairs = store.pairs.get(keys)
@@ -36,6 +30,27 @@ def find(sync: Sync, store: Store, key: str) -> Pair:
             f"{sync.name} knows no record '{key}'; use the record's id on either side, as in `tallystick held`"
         )
     return next(iter(pairs.values()))
+
+
+def whose(sync: Sync, store: Store, key: str) -> Sync:
+    """*sync*, or that of its collections which knows *key* where it does not; a record's id before a pair's number."""
+    for look in (_by_id, _by_number):
+        for one in (sync, *sync.collections):
+            if look(one, store, key):
+                return one
+    return sync
+
+
+def _by_id(sync: Sync, store: Store, key: str) -> list[int]:
+    row = store.sync(sync.name)
+    side, _, id = key.partition(":")
+    keys = store.pairs.find_pair(row.id, key)
+    return keys or (store.pairs.find_pair(row.id, id, (side,)) if side in SIDES else [])
+
+
+def _by_number(sync: Sync, store: Store, key: str) -> list[int]:
+    number = key.isdecimal() and len(key) <= DIGITS
+    return store.pairs.numbered(store.sync(sync.name).id, int(key)) if number else []
 
 
 def ask(
@@ -48,7 +63,7 @@ def ask(
 
 def busy(store: Store, sync: int) -> frozenset[int]:
     """Pairs with a write that is under way, or whose answer was lost."""
-    return frozenset(item["pair"] for flight in store.flights.open(sync) for item in flight.items)
+    return store.flights.pairs(sync)
 
 
 def look_at(

@@ -31,6 +31,8 @@ class Sight:
     gone: set[int] = field(default_factory=set)
     """Pairs whose record the system itself calls deleted."""
     present: Bits = field(default_factory=Bits)
+    whole: set[str] = field(default_factory=set)
+    """Of a look at some records only: those that showed all members of their list."""
     complete: bool = False
     full: bool = True
     pages: int = 0
@@ -97,6 +99,7 @@ def _take_page(sight: Sight, page: Page, view: View, store: Store, sync: int) ->
     if page.cursor is not None and (sight.cursor is None or _ahead(view, page.cursor, sight.cursor)):
         sight.cursor = page.cursor
     sight.server_time = sight.server_time or page.server_time
+    sight.whole.update(() if sight.full else page.whole)
     known = store.pairs.known(sync, view.side, [record.id for record in page.records])
     view.expect(page.records)
     for record in page.records:
@@ -131,8 +134,9 @@ def _ahead(view: View, cursor: str, than: str) -> bool:
 
 def missing(sight: Sight, store: Store, row: SyncRow, side: Side) -> Iterator[tuple[int, str]]:
     """Pairs whose record a complete listing did not show. Their absence still has to be confirmed by a `get`."""
-    if not sight.complete:
-        return
-    for key, id in store.pairs.standing(row.id, side):
+    expected = (
+        store.pairs.standing(row.id, side) if sight.complete else store.families.members(row.id, side, sight.whole)
+    )
+    for key, id in expected:
         if key not in sight.present:
             yield key, id

@@ -131,7 +131,7 @@ def adopt(
     source = pair.half(other(side))
     halves = {side: born, other(side): replace(source, agreed=item["source"]) if source else None}
     adopted = Pair(pair.key, halves["left"], halves["right"], "held", "stale", {}, "created", since=context.clock())
-    adopted = replace(adopted, members=members_at_birth(item))
+    adopted = replace(adopted, members=members_at_birth(item), parent=pair.parent)
     adopted = forgotten(adopted, _not_related(context, side, record, sent))
     return {"result": "done", "record": record.id, "message": why}, adopted
 
@@ -167,7 +167,8 @@ def newborn(item: Mapping[str, Any]) -> Pair:
     """The pair of a create that the store does not know yet: its source alone."""
     source = other(item["side"])
     half = Half(item[source], keys=tuple(key or None for key in item["keys"]))
-    return Pair(item["pair"], half, None) if source == "left" else Pair(item["pair"], None, half)
+    pair = Pair(item["pair"], parent=item.get("parent", 0))
+    return replace(pair, left=half) if source == "left" else replace(pair, right=half)
 
 
 def read_again(pair: Pair, reason: Any) -> Pair:
@@ -178,4 +179,5 @@ def read_again(pair: Pair, reason: Any) -> Pair:
 def held_open(pair: Pair, why: str, reason: Reason = "unknown") -> Pair:
     """*pair*, which waits for a person or a better day."""
     detail, since = {"why": why} if why else {}, pair.since or 1.0
-    return Pair(pair.key, pair.left, pair.right, "held", reason, detail, pair.born, since, members=pair.members)
+    kept = {"members": pair.members, "parent": pair.parent}
+    return Pair(pair.key, pair.left, pair.right, "held", reason, detail, pair.born, since, **kept)

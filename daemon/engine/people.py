@@ -1,7 +1,8 @@
 """This is where people say yes: what a guard or a question holds is counted, shown and approved line by line."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.base import Driver
@@ -11,7 +12,9 @@ from daemon.core.guards import needs_approval
 from daemon.core.model import Decision
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.alarms import alarms, remedy
+from daemon.engine.collecting import children
 from daemon.engine.context import Context, start
+from daemon.engine.family import owners
 from daemon.engine.gather import gather
 from daemon.engine.planning import make_plan
 from daemon.engine.report import Request, line
@@ -39,37 +42,62 @@ def approve(
     """Look again, and approve what a guard holds now: {approved: {kind: count}, expires}.
 
     No *kinds* means all. An approval names exactly one line: it lapses when the line changes, and after *expires* s.
+    What holds the collections of *sync* is approved with it.
     """
     context = start(
         sync, drivers, store, audit, clock=clock, run_id=run_id,
         request=Request("plan", full=True, only=only, actor=actor), stop=lambda: False,
     )  # fmt: skip
-    if "restored" in kinds and context.row.restored:
-        trust_again(context, reason)
-        return {"sync": sync.name, "approved": {"restored": 1}, "expires": clock() + expires, "problems": []}
+    yes = Yes(kinds, only, reason, clock() + expires)
+    approved, problems = Counter(_approve(context, yes)), [*context.problems]
+    for child in children(context):
+        approved.update(_approve(child, yes))
+        problems += [f"{child.sync.short}: {problem}" for problem in child.problems]
+    return {"sync": sync.name, "approved": dict(sorted(approved.items())), "expires": yes.until, "problems": problems}
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """What a person approves: of which kinds (none: of all), of which record, why, and until when."""
+
+    kinds: Sequence[str]
+    only: str | None
+    reason: str
+    until: float
+
+    def means(self, kind: str, records: Collection[str]) -> bool:
+        """Whether a line is meant."""
+        return (not self.kinds or kind in self.kinds) and (self.only is None or self.only in records)
+
+
+def _approve(context: Context, yes: Yes) -> Mapping[str, int]:
+    """How many lines of each kind are approved."""
+    if "restored" in yes.kinds and context.row.restored:
+        trust_again(context, yes.reason)
+        return {"restored": 1}
     if stopped := alarms(context):
-        accepted = [alarm for alarm in stopped if alarm.line and (not kinds or alarm.trip.kind in kinds)]
-        take_over(context, accepted, reason)
-        numbers = {"tenant": len(accepted)} if accepted else {}
-        problems = [f"{alarm.trip}; {remedy(sync.name, alarm.trip)}" for alarm in stopped if alarm not in accepted]
-        return {"sync": sync.name, "approved": numbers, "expires": clock() + expires, "problems": problems}
+        accepted = [alarm for alarm in stopped if alarm.line and (not yes.kinds or alarm.trip.kind in yes.kinds)]
+        take_over(context, accepted, yes.reason)
+        for alarm in stopped:
+            if alarm not in accepted:
+                context.say(f"{alarm.trip}; {remedy(context.sync.name, alarm.trip)}")
+        return {"tenant": len(accepted)} if accepted else {}
     lines, whole = dict[bytes, str](), set[bytes]()
-    for digest, kind, ids in _open_lines(context):
+    for digest, kind, records in _open_lines(context):
         whole |= {digest} if kind == "adopt" else set()
-        if (not kinds or kind in kinds) and (only is None or only in ids):
+        if yes.means(kind, records):
             lines[digest] = kind
-    until = clock() + expires
-    numbers = {kind: list(lines.values()).count(kind) for kind in sorted(set(lines.values()))}
-    body = {"action": "plan.approved", "actor": actor, "sync": sync.name, "reason": reason, "approved": numbers}
+    numbers = Counter(lines.values())
+    told = {"action": "plan.approved", "actor": context.request.actor, "sync": context.sync.name}
     if lines:
-        audit.append([Entry(body)])
-        store.journal.approve(context.row.id, lines, actor, until)
+        context.audit.append([Entry(told | {"reason": yes.reason, "approved": dict(sorted(numbers.items()))})])
+        context.store.journal.approve(context.row.id, lines, context.request.actor, yes.until)
     if "adopt" in numbers and whole <= lines.keys():
         # from now on only what was not seen here faces the guards, whatever interrupts the run
-        row = replace(context.row, adopted=True, fingerprint=sync.fingerprint, rev=sync.rev, salt="")
+        row = replace(context.row, adopted=True, fingerprint=context.sync.fingerprint, rev=context.sync.rev, salt="")
         row = replace(row, remapped=context.sync.remapped)
-        store.save_sync(row)
-    return {"sync": sync.name, "approved": numbers, "expires": until, "problems": list(context.problems)}
+        context.store.save_sync(row)
+    return numbers
 
 
 def _open_lines(context: Context) -> Iterator[tuple[bytes, str, frozenset[str]]]:
@@ -77,13 +105,18 @@ def _open_lines(context: Context) -> Iterator[tuple[bytes, str, frozenset[str]]]
     sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
     if shrunken(context, sights):
         yield from ((shrink_line(context, side), "shrink", frozenset[str]()) for side in SIDES)
-    decisions = make_plan(context, sights, open_pairs(context))
+    context.planned = decisions = make_plan(context, sights, open_pairs(context))
     verdict = judge(context, decisions)
-    yield from ((decision.line, str(kind), record_ids(decision)) for decision, kind in verdict.held)
+    yield from ((d.line, str(kind), _records(context, d)) for d, kind in verdict.held)
     if adopting(context):
         whole = (d for d in decisions if needs_approval(d, adopting=True) and verdict.stops(d) != "values")
-        yield from ((d.line, "adopt", record_ids(d)) for d in whole)
-    yield from ((d.line, "confirm", record_ids(d)) for d in decisions if d.reason == "confirm" and d.line)
+        yield from ((d.line, "adopt", _records(context, d)) for d in whole)
+    yield from ((d.line, "confirm", _records(context, d)) for d in decisions if d.reason == "confirm" and d.line)
+
+
+def _records(context: Context, decision: Decision) -> frozenset[str]:
+    """The records that a decision is about, and whose children they are."""
+    return record_ids(decision) | owners(context, decision)
 
 
 def adopt(
@@ -94,17 +127,24 @@ def adopt(
         sync, drivers, store, audit, clock=clock, run_id=run_id, request=Request("plan", full=True, actor=actor),
         stop=lambda: False,
     )  # fmt: skip
-    sights = gather(context.views, context.drivers, context.store, context.row, full=True)
-    decisions = make_plan(context, sights, open_pairs(context))
-    lines = [_census_line(sync, decision) for decision in decisions]
+    lines, problems = _census(context), [*context.problems]
+    for child in children(context):
+        lines += [{"collection": child.sync.short, **told} for told in _census(child)]
+        problems += [f"{child.sync.short}: {problem}" for problem in child.problems]
     words = [told["census"] for told in lines]
     return {
         "sync": sync.name,
         "adopted": not adopting(context),
         **{word: words.count(word) for word in ("matched", "unmatched_left", "unmatched_right", "ambiguous")},
         "lines": lines,
-        "problems": list(context.problems),
+        "problems": problems,
     }
+
+
+def _census(context: Context) -> list[dict[str, Any]]:
+    sights = gather(context.views, context.drivers, context.store, context.row, full=True)
+    context.planned = decisions = make_plan(context, sights, open_pairs(context))
+    return [_census_line(context.sync, decision) for decision in decisions]
 
 
 def _census_line(sync: Sync, decision: Decision) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from daemon.engine.answers import still_refused
 from daemon.engine.arrivals import with_arrivals
 from daemon.engine.context import Context
 from daemon.engine.decisions import Plan
+from daemon.engine.family import asleep, at_home, bereaved, regrown
 from daemon.engine.gather import Sight
 from daemon.engine.heirs import Heirs
 from daemon.engine.looking import UNKNOWN, Looks, fill, looks, unless_late
@@ -22,7 +23,7 @@ from daemon.engine.stepwise import orphaned
 
 def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[int] = ()) -> Plan:
     """Everything that needs deciding. *busy* pairs wait for a write whose outcome is unknown."""
-    plan = Plan(context.store.folder, _decisions(context, sights, busy))
+    plan = Plan(context.store.folder, at_home(context, _decisions(context, sights, busy)))
     if context.references.own:  # who comes before whom is only told with all of them at hand
         return Plan(context.store.folder, with_arrivals(context, list(plan)))
     return plan
@@ -31,7 +32,7 @@ def make_plan(context: Context, sights: Mapping[Side, Sight], busy: Collection[i
 def again(context: Context, pairs: Sequence[Pair]) -> Plan:
     """Decide *pairs* anew from fresh reads of both sides."""
     whole = {pair.key: pair for pair in pairs if pair.left and pair.right}
-    return Plan(context.store.folder, _whole_pairs(context, whole, {key: {} for key in whole}))
+    return Plan(context.store.folder, at_home(context, _whole_pairs(context, whole, {key: {} for key in whole})))
 
 
 def _decisions(context: Context, sights: Mapping[Side, Sight], busy: Collection[int]) -> Iterator[Decision]:
@@ -39,7 +40,7 @@ def _decisions(context: Context, sights: Mapping[Side, Sight], busy: Collection[
     bereft = Overflow[Decision](context.store.folder)
     for known in looks(context, sights):
         pairs = {k: p for k, p in context.store.pairs.get(known).items() if k not in busy}
-        pairs = {key: _with_new_life(context, pair, known[key]) for key, pair in pairs.items()}
+        pairs = {key: regrown(context, _with_new_life(context, p, known[key]), known[key]) for key, p in pairs.items()}
         whole = {key: pair for key, pair in pairs.items() if pair.left and pair.right}
         alone = {key: pair for key, pair in pairs.items() if key not in whole}
         join_singles(context, alone, known, lookers)
@@ -64,10 +65,14 @@ def _whole_pairs(context: Context, pairs: Mapping[int, Pair], known: Looks) -> I
     fill(context, pairs, known)
     rulings = context.rulings if pairs else {}
     worn = context.store.turns.worn(context.row.id, context.clock()) if pairs else {}
+    orphans = bereaved(context, pairs, known)
     for key, pair in pairs.items():
         left, right = (unless_late(context, pair, side, known[key][side]) for side in SIDES)
         if pair.state == "retired":
             yield from _retired(context, pair, left, right)
+            continue
+        if key in orphans:
+            yield asleep(pair, left, right)
             continue
         if "again" in pair.detail:
             yield _still_back(pair, left, right)

@@ -49,7 +49,7 @@ class References:
         self._store = store
         self._drivers = drivers
         self._ids = {rule.ref.sync: store.sync(rule.ref.sync).id for rule in sync.rules if rule.ref and rule.ref.sync}
-        self._partners: dict[tuple[str, Side], dict[str, str | None]] = {}
+        self._partners: dict[tuple[str, Side, bool], dict[str, str | None]] = {}
         self._asked: dict[tuple[Side, Naming, str], str | None] = {}
         self._coming: Mapping[Target, str | None] = {}
 
@@ -71,11 +71,11 @@ class References:
     def expect(self, ref: Ref, side: Side, names: Iterable[Any]) -> None:
         """Fetch the partners of many ids in one go."""
         wanted = {name for value in names for name in (value if isinstance(value, list) else [value]) if name}
-        known = self._known(ref.sync, side)
+        known = self._known(ref, side)
         if len(known) > REMEMBERED:
             known.clear()
         if wanted := wanted - known.keys():
-            found = self._store.pairs.partners(self._ids[ref.sync], side, sorted(wanted))
+            found = self._partnered(ref, side, sorted(wanted))
             known.update({name: found.get(name) for name in wanted})
 
     def meaning(self, rule: Rule, side: Side, value: Any) -> Meaning:
@@ -143,11 +143,17 @@ class References:
         shown = self._read(far, ref.named[far], there) if far in ref.named else there
         return Crossing(there, shown, Target("", side, name))
 
-    def _known(self, sync: str, side: Side) -> dict[str, str | None]:
-        return self._partners.setdefault((sync, side), {})
+    def _known(self, ref: Ref, side: Side) -> dict[str, str | None]:
+        return self._partners.setdefault((ref.sync, side, ref.awake), {})
+
+    def _partnered(self, ref: Ref, side: Side, ids: list[str]) -> dict[str, str]:
+        if ref.awake:
+            awake = self._store.families.awake(self._ids[ref.sync], side, ids)
+            return {id: partner for id, (_, partner) in awake.items()}
+        return self._store.pairs.partners(self._ids[ref.sync], side, ids)
 
     def _partner(self, ref: Ref, side: Side, id: str) -> str | None:
-        known = self._known(ref.sync, side)
+        known = self._known(ref, side)
         if id not in known:
             self.expect(ref, side, [id])
         return known.get(id)

@@ -24,9 +24,11 @@ class Request:
     full: bool = False
     """Compare everything, even where a cursor could be used."""
     only: str | None = None
-    """A record id on either side: decide and write only that pair."""
+    """A record id on either side: decide and write only that pair, and its children."""
     actor: str = "local"
     reason: str = ""
+    collection: str = ""
+    """The collection that was asked for by its whole name, such as `people.phones`; its report is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Report:
     counts: Mapping[str, int] = field(default_factory=dict)
     """By Decision.kind, then `written`, `refused`, `unknown`, `read_left`, `read_right`, `unchanged`."""
     lines: Sequence[Mapping[str, Any]] = ()
-    """One per decision that changes or holds something: see `line`."""
+    """One per decision that changes or holds something: see `line`. One of a collection says `collection`."""
     guards: Sequence[Mapping[str, Any]] = ()
     """{kind, count, allowed, pairs, field, text, remedy}."""
     guarantees: Sequence[Mapping[str, Any]] = ()

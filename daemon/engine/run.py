@@ -14,10 +14,12 @@ from daemon.core.rules import SIDES, Side, Sync
 from daemon.engine.alarms import Alarm, alarms, regressions, remedy, unfamiliar
 from daemon.engine.answers import Progress
 from daemon.engine.apply import apply
+from daemon.engine.collecting import asked_for, joined, with_collections
 from daemon.engine.context import Context, start
 from daemon.engine.cursors import next_cursor
 from daemon.engine.decisions import Plan
 from daemon.engine.failpoints import reached
+from daemon.engine.family import owners, rouse
 from daemon.engine.gather import Sight, Stopped, gather
 from daemon.engine.planning import again, make_plan
 from daemon.engine.promises import guarantees, making_room, requests
@@ -60,13 +62,14 @@ def run_sync(
         sync, drivers, store, audit, clock=clock, run_id=run_id, request=request, stop=stop
     )  # fmt: skip
     if request.kind == "plan":
-        return _guarded_by_systems(context, _plan_only)
+        return asked_for(request.collection, with_collections(context, _guarded(_plan_only)))
     _announce(context, "run.started", {"announced": [a.told() for a in context.announced]} if context.announced else {})
     store.journal.start_run(run_id, sync.name, request.actor, clock())
-    report = _guarded_by_systems(context, _run)
+    reports = with_collections(context, _guarded(_run))
+    report = joined(reports)
     _announce(context, "run.finished", {"state": report.state, "counts": dict(report.counts)})
     store.journal.end_run(run_id, report.state, clock(), _kept(report))
-    return report
+    return asked_for(request.collection, reports)
 
 
 def _run(context: Context) -> Report:
@@ -74,6 +77,7 @@ def _run(context: Context) -> Report:
         return _stopped(context, found)
     context.store.save_sync(context.row)
     busy = recover(context)
+    rouse(context)
     sights = _gather(context)
     if back := regressions(context, sights):
         distrust(context)
@@ -100,7 +104,7 @@ def _plan_only(context: Context) -> Report:
     sights = _gather(context)
     if back := regressions(context, sights):
         return replace(_stopped(context, back), state="planned")
-    plan = chosen(context, _decide(context, sights, open_pairs(context)))
+    context.planned = plan = chosen(context, _decide(context, sights, open_pairs(context)))
     verdict = judge(context, plan)
     verdict = replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
     report = _report(context, "planned", sights, plan, verdict)
@@ -146,7 +150,7 @@ def adopting(context: Context) -> bool:
 
 def open_pairs(context: Context) -> frozenset[int]:
     """Pairs with a write whose outcome is unknown."""
-    return frozenset(item["pair"] for f in context.store.flights.open(context.row.id) for item in f.items)
+    return context.store.flights.pairs(context.row.id)
 
 
 def judge(context: Context, plan: Plan) -> Verdict:
@@ -185,8 +189,9 @@ def chosen(context: Context, plan: Plan) -> Plan:
     only = context.request.only
     if only is None:
         return plan
-    found = Plan(context.store.folder, (decision for decision in plan if only in record_ids(decision)))
-    if not len(found):
+    mine = (d for d in plan if only in record_ids(d) or only in owners(context, d))
+    found = Plan(context.store.folder, mine)
+    if not len(found) and (context.sync.family is None or context.request.collection):
         context.say(f"nothing is to be done for a record '{only}' of {context.sync.name}")
     return found
 
@@ -267,18 +272,22 @@ def _state(context: Context, verdict: Verdict, progress: Progress, plan: Plan) -
     return "held" if waits or plan.waits or context.store.pairs.count(context.row.id).get("held") else "done"
 
 
-def _guarded_by_systems(context: Context, work: Callable[[Context], Report]) -> Report:
+def _guarded(work: Callable[[Context], Report]) -> Callable[[Context], Report]:
     """A system that is away postpones the run; one that refuses us fails it. Either is told, never raised."""
-    try:
-        return work(context)
-    except Stopped:
-        return Report(context.sync.name, context.run, "stopped", problems=tuple(context.problems))
-    except Temporary as fault:
-        context.say(f"{fault}; the run is postponed")
-        return Report(context.sync.name, context.run, "postponed", problems=tuple(context.problems))
-    except ConnectorError as fault:
-        context.say(str(fault))
-        return Report(context.sync.name, context.run, "failed", problems=tuple(context.problems))
+
+    def guarded(context: Context) -> Report:
+        try:
+            return work(context)
+        except Stopped:
+            return Report(context.sync.name, context.run, "stopped", problems=tuple(context.problems))
+        except Temporary as fault:
+            context.say(f"{fault}; the run is postponed")
+            return Report(context.sync.name, context.run, "postponed", problems=tuple(context.problems))
+        except ConnectorError as fault:
+            context.say(str(fault))
+            return Report(context.sync.name, context.run, "failed", problems=tuple(context.problems))
+
+    return guarded
 
 
 def _report(

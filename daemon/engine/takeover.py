@@ -8,6 +8,7 @@ from daemon.audit.entries import Entry
 from daemon.engine.alarms import Alarm, known_name
 from daemon.engine.context import Context
 from daemon.engine.recover import abandon
+from daemon.store.store import Store, SyncRow
 
 
 def take_over(context: Context, strangers: Sequence[Alarm], reason: str) -> None:
@@ -51,8 +52,13 @@ def trust_again(context: Context, reason: str) -> None:
 
 def distrust(context: Context) -> None:
     """A system went back in time: from now on the memory of it is treated like that of a restored one."""
-    context.store.pairs.distrust(context.row.id)
-    context.row = replace(
-        context.row, adopted=False, restored=True, cursors={}, counts={}, last_full=0.0, salt=""
-    )  # fmt: skip
-    context.store.save_sync(context.row)
+    context.row = _distrusted(context.store, context.row)
+    for child in context.sync.collections:
+        _distrusted(context.store, context.store.sync(child.name))
+
+
+def _distrusted(store: Store, row: SyncRow) -> SyncRow:
+    store.pairs.distrust(row.id)
+    row = replace(row, adopted=False, restored=True, cursors={}, counts={}, last_full=0.0, salt="")
+    store.save_sync(row)
+    return row

@@ -77,7 +77,7 @@ def remedy(sync: str, pair: Pair) -> str:
 
 
 def name_of(pair: Pair) -> str:
-    """What a person types to speak of *pair*."""
+    """What names *pair*: the id of one of its records."""
     half = pair.left or pair.right
     return half.id if half else str(pair.key)
 

@@ -84,6 +84,7 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
     return {
         "pair": decision.pair.key,
         "new": decision.new,
+        "parent": decision.pair.parent,
         "side": change.side,
         "op": change.op,
         "id": write.id,

@@ -125,6 +125,10 @@ class Flights:
         with self._db.transaction() as db:
             db.executemany("DELETE FROM flight WHERE id = ?", [(flight.id,) for flight in flights])
 
+    def pairs(self, sync: int) -> frozenset[int]:
+        """Pairs with a write that is under way, or whose answer was lost."""
+        return frozenset(item["pair"] for flight in self.open(sync) for item in flight.items)
+
     def open(self, sync: int | None = None) -> list[Flight]:
         """Every flight that is not finished, oldest first."""
         rows = self._db.rows(

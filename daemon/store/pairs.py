@@ -163,10 +163,7 @@ class Pairs:
     def forget(self, sync: int) -> None:
         """Nothing is known of any record of *sync* any more."""
         with self._db.transaction() as db:
-            db.execute("DELETE FROM ruling WHERE pair IN (SELECT key FROM pair WHERE sync = ?)", (sync,))
-            db.execute("DELETE FROM turn WHERE pair IN (SELECT key FROM pair WHERE sync = ?)", (sync,))
-            db.execute("DELETE FROM match_key WHERE sync = ?", (sync,))
-            db.execute("DELETE FROM pair WHERE sync = ?", (sync,))
+            self._drop(db, sync, [key for (key,) in db.execute("SELECT key FROM pair WHERE sync = ?", (sync,))])
 
     def distrust(self, sync: int) -> None:
         """The pairs of *sync* stay, and nothing counts as agreed any more: fields are compared as if first met."""
@@ -182,10 +179,7 @@ class Pairs:
     def write(self, db: sqlite3.Connection, sync: int, pairs: Sequence[Pair], *, drop: Collection[int] = ()) -> None:
         """`remember` inside a transaction that does more."""
         if drop:
-            self._drop_keys(db, sync, drop)
-            db.executemany("DELETE FROM ruling WHERE pair = ?", [(key,) for key in drop])
-            db.executemany("DELETE FROM turn WHERE pair = ?", [(key,) for key in drop])
-            db.executemany("DELETE FROM pair WHERE key = ?", [(key,) for key in drop])
+            self._drop(db, sync, drop)
         if not pairs:
             return
         told = {n for p in pairs for s in SIDES if (h := p.half(s)) for n in (*h.agreed, *h.sent)}
@@ -196,6 +190,21 @@ class Pairs:
         db.executemany(UPSERT, rows)
         keys = [(sync, s, d, p.key) for p in pairs for s in SIDES if (h := p.half(s)) for d in h.keys if d]
         db.executemany("INSERT OR IGNORE INTO match_key VALUES (?, ?, ?, ?)", keys)
+
+    def _drop(self, db: sqlite3.Connection, sync: int, keys: Collection[int]) -> None:
+        """Forgets pairs, and with them their children, who look for partners anew in the next full comparison."""
+        self._drop_keys(db, sync, keys)
+        listed = msgspec.json.encode(list(keys)).decode()
+        below = "SELECT key, sync FROM pair WHERE parent IN (SELECT value FROM json_each(?))"
+        children: dict[int, list[int]] = {}
+        for key, family in db.execute(below, (listed,)).fetchall():
+            children.setdefault(family, []).append(key)
+        for family, members in children.items():
+            db.execute("UPDATE sync SET salt = '' WHERE id = ?", (family,))
+            self._drop(db, family, members)
+        db.executemany("DELETE FROM ruling WHERE pair = ?", [(key,) for key in keys])
+        db.executemany("DELETE FROM turn WHERE pair = ?", [(key,) for key in keys])
+        db.executemany("DELETE FROM pair WHERE key = ?", [(key,) for key in keys])
 
     def _drop_keys(self, db: sqlite3.Connection, sync: int, keys: Collection[int]) -> None:
         listed = msgspec.json.encode(list(keys)).decode()

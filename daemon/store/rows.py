@@ -13,13 +13,14 @@ from daemon.core.rules import SIDES, Side
 COLUMNS = (
     "key, sync, state, reason, detail, born, since, next_try, attempts, line, awaits, layout, "
     "left_id, left_version, left_seen, left_agreed, left_sent, left_keys, "
-    "right_id, right_version, right_seen, right_agreed, right_sent, right_keys, rev, members"
+    "right_id, right_version, right_seen, right_agreed, right_sent, right_keys, rev, members, parent"
 )
 UPSERT = (
-    f"INSERT INTO pair ({COLUMNS}) VALUES ({', '.join('?' * 26)}) ON CONFLICT (key) DO UPDATE SET "  # noqa: S608
-    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
+    f"INSERT INTO pair ({COLUMNS}) VALUES ({'?, ' * 26}(SELECT key FROM pair WHERE key = ?))"  # noqa: S608
+    " ON CONFLICT (key) DO UPDATE SET " + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
 )
-"""Never OR REPLACE: that would delete another pair which claims the same record, and say nothing."""
+"""Never OR REPLACE: that would delete another pair which claims the same record, and say nothing. Parents may be gone
+by the time that a lost answer about their child is found."""
 
 _COUNTS = struct.Struct(">HIII")
 _NOTHING = bytes(FIELD)
@@ -33,7 +34,7 @@ def to_row(pair: Pair, sync: int, layout: int, names: Sequence[str], detail: byt
     return (
         pair.key, sync, pair.state, pair.reason, detail, pair.born, pair.since, pair.next_try, pair.attempts,
         pair.line or None, _targets(pair.awaits), layout, *_half_row(pair.left, names), *_half_row(pair.right, names),
-        pair.rev or None, _packed(pair.members, names),
+        pair.rev or None, _packed(pair.members, names), pair.parent or None,
     )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def to_pair(row: Row, names: Sequence[str], detail: Mapping[str, Any]) -> Pair:
     left, right = _half(row[12:18], names), _half(row[18:24], names)
     waits = tuple(Target(*target) for target in msgspec.json.decode(awaits)) if awaits else ()
     told = (state, reason, detail, born, since, next_try, attempts, line or b"", waits, row[24] or b"")
-    return Pair(key, left, right, *told, _unpacked(row[25] or b"", names))
+    return Pair(key, left, right, *told, _unpacked(row[25] or b"", names), row[26] or 0)
 
 
 def half_keys(row: Row, side: Side) -> list[bytes]:

@@ -25,7 +25,7 @@ CREATE TABLE layout (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
 CREATE TABLE pair (
     key INTEGER PRIMARY KEY,
     sync INTEGER NOT NULL REFERENCES sync (id),
-    parent INTEGER REFERENCES pair (key),
+    parent INTEGER REFERENCES pair (key),   -- of a child record: the pair of its parents
     state TEXT NOT NULL,                    -- active | single | held | retired
     reason TEXT NOT NULL DEFAULT '',
     detail BLOB,                            -- field names, candidates, a system's words; encrypted
@@ -45,6 +45,7 @@ CREATE TABLE pair (
 CREATE UNIQUE INDEX pair_left ON pair (sync, left_id) WHERE left_id IS NOT NULL;
 CREATE UNIQUE INDEX pair_right ON pair (sync, right_id) WHERE right_id IS NOT NULL;
 CREATE INDEX pair_awaits ON pair (sync) WHERE awaits IS NOT NULL;
+CREATE INDEX pair_family ON pair (parent) WHERE parent IS NOT NULL;
 CREATE INDEX pair_open ON pair (sync, state) WHERE state IN ('held', 'single');
 
 -- Match keys of every half, so that a newcomer finds its partner, or the record that stands in its way.

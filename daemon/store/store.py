@@ -9,6 +9,7 @@ from typing import Any
 from daemon.core.rules import Side
 from daemon.errors import StoreError
 from daemon.store.database import Database
+from daemon.store.families import Families
 from daemon.store.flights import TESTIFIED, Flights
 from daemon.store.growth import grow
 from daemon.store.journal import Journal
@@ -44,7 +45,10 @@ class SyncRow:
 
 
 class Store:
-    """All that is remembered: `pairs`, `flights`, `journal`, `names`, `spending`, `turns`. For several threads."""
+    """All that is remembered: `pairs`, `families`, `flights`, `journal`, `names`, `spending`, `turns`.
+
+    For several threads.
+    """
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the store at *path*. Raises StoreError with the remedy."""
@@ -63,6 +67,7 @@ class Store:
             raise
         path.chmod(0o600)
         self.pairs = Pairs(self._db, self.vault)
+        self.families = Families(self._db)
         self.flights = Flights(self._db, self.vault, self.pairs)
         self.journal = Journal(self._db)
         self.names = Names(self._db)
