@@ -39,6 +39,13 @@ class Document:
         """Whether *loc* leads to something that is written in the file."""
         return len(_follow(self.root, loc)[0]) == len(loc)
 
+    def within(self, loc: Loc) -> "Document":
+        """The part of this file at *loc*, which stands where it stood."""
+        data = self.data
+        for part in loc:
+            data = data[part]
+        return Document(self.file, self.text, data, _follow(self.root, loc)[1])
+
     def at(self, loc: Loc, *, key: bool = False) -> Mark:
         """Where *loc* stands, or the deepest part of it that is written; its key rather than its value on wish."""
         _, node, name = _follow(self.root, loc)

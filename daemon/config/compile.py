@@ -20,7 +20,8 @@ from daemon.core.rules import Asked, Birth, Canary, Cases, End, Ending, Guards, 
 from daemon.core.types import Form
 
 _JSON = msgspec.json.Encoder(decimal_format="number", order="sorted")
-_OWNERS: Mapping[str, Side | None] = {"both": None, "left_to_right": "left", "right_to_left": "right"}
+OWNERS: Mapping[str, Side | None] = {"both": None, "left_to_right": "left", "right_to_left": "right"}
+"""Who decides about every field of a sync that goes one way."""
 
 
 def compile_sync(
@@ -44,7 +45,7 @@ class _Compiler:
         syncs: Mapping[str, SyncConfig | None],
     ) -> None:
         self.config, self.document, self.tables, self.syncs = config, document, tables, syncs
-        self.owner = _OWNERS[config.direction]
+        self.owner = OWNERS[config.direction]
         self.problems: list[Problem] = []
 
     def sync(self) -> Sync:
@@ -81,7 +82,7 @@ class _Compiler:
             zone=config.timezone or "UTC",
             zones=frozenset[str]().union(*(asked.zones for asked in questions)),
             rev=";".join(part for name, line in sorted(lines.items()) for part in _meanings(name, line)),
-            outlook=_digest(self.outlook()),
+            outlook=digest(self.outlook()),
             fingerprint=_fingerprint(config),
         )
         if self.problems:
@@ -337,8 +338,8 @@ def _value_column(table: Table, asked: LookupConfig, keys: tuple[str, ...]) -> s
 def _fingerprint(config: SyncConfig) -> str:
     """Digests of what decides who pairs with whom, each under the name by which a person is told that it changed."""
     ends = {f"the {side} side": end for side, end in (("left", config.left), ("right", config.right))}
-    parts = {"match_on": _digest(config.match_on), "direction": _digest(config.direction)}
-    parts |= {name: _digest(end.model_dump(exclude={"canary"}, exclude_defaults=True)) for name, end in ends.items()}
+    parts = {"match_on": digest(config.match_on), "direction": digest(config.direction)}
+    parts |= {name: digest(end.model_dump(exclude={"canary"}, exclude_defaults=True)) for name, end in ends.items()}
     return ";".join(f"{name}={digest[:16]}" for name, digest in parts.items())
 
 
@@ -347,7 +348,7 @@ def _meanings(name: str, line: FieldConfig) -> Iterator[str]:
     dumped = _without_opinions(line)
     parts = {f"{name}.{side}": dumped.get(side) for side in ("left", "right")}
     parts[name] = {key: value for key, value in dumped.items() if key not in ("left", "right")}
-    return (f"{part}={_digest(meaning)[:16]}" for part, meaning in parts.items())
+    return (f"{part}={digest(meaning)[:16]}" for part, meaning in parts.items())
 
 
 def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:
@@ -357,7 +358,9 @@ def _without_opinions(line: FieldConfig) -> Mapping[str, Any]:
     )
 
 
-def _digest(*parts: Any) -> str:
+def digest(*parts: Any) -> str:
+    """Of what a person wrote, without what says the same as writing nothing."""
+
     def plain(value: Any) -> Any:
         return value.model_dump(exclude_defaults=True)  # so that a setting of tomorrow does not change today's digest
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from connectors.paths import Key, Selector
+from connectors.paths import Key, Selector, parse
 from connectors.yamlfile import Document, Problem, did_you_mean
 from daemon.config.sync_file import SyncConfig
 from daemon.config.systems import SystemConfig
@@ -24,21 +24,36 @@ class Claim:
     side: Side
     text: str
 
+    @property
+    def way(self) -> tuple[str, ...]:
+        """The place in the file; of a whole list, the side of the collection."""
+        return ("fields", self.field, self.side) if self.field else (self.side,)
+
     def place(self) -> str:
         """Where the claim is made."""
-        mark = self.document.at(("fields", self.field, self.side))
+        mark = self.document.at(self.way)
         return f"{self.document.file}:{mark.line}:{mark.column}"
 
 
 def end_problems(
-    document: Document, config: SyncConfig, systems: Mapping[str, SystemConfig], broken: Collection[str]
+    document: Document,
+    config: SyncConfig,
+    systems: Mapping[str, SystemConfig],
+    broken: Collection[str],
+    *,
+    nested: Collection[Side] = (),
 ) -> Iterator[Problem]:
-    """Ends whose system or entity does not exist. Systems in *broken* have faults of their own."""
+    """Ends whose system or entity does not exist. Systems in *broken* have faults of their own.
+
+    For a collection, *nested* sides have no entity, and a system that does not exist is told of its parents.
+    """
     for side in SIDES:
         end = config.left if side == "left" else config.right
-        if end.system in broken:
+        if end.system in broken or side in nested:
             continue
         system = systems.get(end.system)
+        if system is None and not document.holds((side, "system")):
+            continue  # told of the parents
         if system is None:
             text = f"there is no system '{end.system}'; put it into systems/{end.system}.yaml"
             yield document.problem((side, "system"), "unknown-system", text, _with_file(end.system, systems))
@@ -76,16 +91,16 @@ def untimed(document: Document, config: SyncConfig, systems: Mapping[str, System
 
 def double_writers(syncs: Sequence[tuple[Document, Sync]]) -> Iterator[Problem]:
     """Places that two fields write, in one sync or in two: they would undo each other's work forever."""
-    claims: dict[tuple[str, str], dict[Segments, Claim]] = {}
-    above: dict[tuple[str, str], dict[Segments, Claim]] = {}
+    claims: dict[tuple[str, ...], dict[Segments, Claim]] = {}
+    above: dict[tuple[str, ...], dict[Segments, Claim]] = {}
     for document, sync in syncs:
-        for side, segments, claim in _claims(document, sync):
-            entity = (sync.end(side).system, sync.end(side).entity)
+        for side, segments, claim in (*_claims(document, sync), *_lists(document, sync)):
+            entity = _written(sync, side, claim)
             held, inside = claims.setdefault(entity, {}), above.setdefault(entity, {})
             ways = [segments[:n] for n in range(1, len(segments) + 1)]
             rival = next((held[way] for way in ways if way in held), None) or inside.get(segments)
             if rival:
-                yield _rivalry(claim, rival, ".".join(entity))
+                yield _rivalry(claim, rival, ".".join(entity[:2]))
                 continue
             held[segments] = claim
             for way in ways[:-1]:
@@ -104,11 +119,29 @@ def _claims(document: Document, sync: Sync) -> Iterator[tuple[Side, Segments, Cl
                 yield side, lens.path.segments, Claim(document, sync.name, birth.rule.name, side, lens.path.text)
 
 
+def _written(sync: Sync, side: Side, claim: Claim) -> tuple[str, ...]:
+    """Of which records *claim* is a place. Who shares a list is told once, not for each field of its members."""
+    end, nest = sync.end(side), sync.family.nests.get(side) if sync.family else None
+    if nest is None:
+        return end.system, end.entity
+    return (end.system, end.entity, sync.name) if claim.field else (end.system, nest.entity)
+
+
+def _lists(document: Document, sync: Sync) -> Iterator[tuple[Side, Segments, Claim]]:
+    """The lists that a collection writes, each whole."""
+    written = {side for side, _, _ in _claims(document, sync)}
+    for side, nest in sync.family.nests.items() if sync.family else ():
+        if side in written:
+            yield side, parse(nest.path).segments, Claim(document, sync.name, "", side, nest.path)
+
+
 def _rivalry(claim: Claim, rival: Claim, entity: str) -> Problem:
-    whose = f"field '{rival.field}'" if rival.sync == claim.sync else f"sync '{rival.sync}'"
+    whose = f"field '{rival.field}'" if rival.sync == claim.sync and rival.field else f"sync '{rival.sync}'"
     text = f"'{claim.text}' of {entity} is written by {whose} too ({rival.place()})"
     help = f"only one of them may: add `owner: {claim.side}` to the other, or leave it out"
-    return claim.document.problem(("fields", claim.field, claim.side), "two-writers", text, help)
+    if not (claim.field and rival.field):
+        help = "only one of them may: a list is written whole, so it belongs to one collection"
+    return claim.document.problem(claim.way, "two-writers", text, help)
 
 
 def _with_file(name: str, systems: Mapping[str, SystemConfig]) -> str | None:

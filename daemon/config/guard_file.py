@@ -62,6 +62,28 @@ class CasesConfig(Facts):
     asked before."""
 
 
+class ChildCasesConfig(Facts):
+    """What happens to a child that has no partner, or lost it, while both of its parents are there."""
+
+    new_left: NewCase | None = None
+    """Default: create; ignore where nothing flows to the right."""
+    new_right: NewCase | None = None
+    """Default: create; ignore where nothing flows to the left."""
+    gone_left: GoneCase | None = None
+    """Default: delete, under the guard of deletes, because taking a part out of a record is an edit of it; hold where
+    nothing flows to the right."""
+    gone_right: GoneCase | None = None
+    """Default: delete; hold where nothing flows to the left."""
+    gone_and_changed: GoneCase = "hold"
+    """One side took out what the other one edited. Default: hold."""
+    out_of_scope_left: GoneCase = "retire"
+    """Default: retire; the pair ends and both records stay."""
+    out_of_scope_right: GoneCase = "retire"
+    """Default: retire."""
+    ambiguous: Literal["hold"] = "hold"
+    """Several children of one parent match. Only `hold`."""
+
+
 class LimitConfig(Facts):
     """A limit on one kind of decision, written 5%, 200, or {share: 5%, count: 50, floor: 3}; the lower one counts."""
 

@@ -11,6 +11,8 @@ def hints(config: Config, now: float) -> Iterator[str]:
     """What does no harm and no good any more at *now*, in seconds since 1970."""
     for plan in config.syncs.values():
         at = datetime.fromtimestamp(now, ZoneInfo(plan.rules.zone))
-        for announced in plan.rules.guards.expect:
-            if announced.over(at):
-                yield f"{plan.file}: guards.expect: what was {announced.span} is over; it may go"
+        for sync in (plan.rules, *plan.rules.collections):
+            place = f"collections.{sync.short}.guards.expect" if sync.short else "guards.expect"
+            for announced in sync.guards.expect:
+                if announced.over(at):
+                    yield f"{plan.file}: {place}: what was {announced.span} is over; it may go"

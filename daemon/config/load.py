@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from connectors.yamlfile import Document, Problem, YamlError, check, read
+from daemon.config.collections import children, compile_child
 from daemon.config.compile import compile_sync
 from daemon.config.crossing import double_writers, end_problems, untimed
 from daemon.config.files import MAIN, Found, find
@@ -162,13 +163,16 @@ class _Loader:
             self.problems += end_problems(document, config, systems, broken)
             self.problems += untimed(document, config, systems)
             self.problems += relation_problems(document, config, systems)
+            found = self.collections(config, document, systems, broken, tables, beside)
             try:
                 rules = compile_sync(config, document, tables, beside)
-                rules = replace(rules, zone=config.timezone or daemon.defaults.timezone) if daemon else rules
-                written.append((document, rules))
             except YamlError as error:
                 self.problems += error.problems
                 continue
+            zone = config.timezone or daemon.defaults.timezone if daemon else rules.zone
+            below = tuple(replace(child, zone=zone) for _, child in found)
+            rules = replace(rules, zone=zone, collections=below)
+            written += [(document, rules), *found]
             try:
                 if daemon:
                     schedule = read_schedule(config, daemon.defaults, document)
@@ -177,6 +181,27 @@ class _Loader:
                 self.problems += error.problems
         self.problems += double_writers(written)
         return plans
+
+    def collections(
+        self,
+        parents: SyncConfig,
+        document: Document,
+        systems: Mapping[str, SystemConfig],
+        broken: set[str],
+        tables: Mapping[str, Table | None],
+        beside: Mapping[str, SyncConfig | None],
+    ) -> list[tuple[Document, Sync]]:
+        """The collections of one sync, each with its part of the file."""
+        found: list[tuple[Document, Sync]] = []
+        for child in children(parents, document):
+            self.problems += end_problems(child.document, child.config, systems, broken, nested=child.nested)
+            self.problems += untimed(child.document, child.config, systems)
+            self.problems += relation_problems(child.document, child.config, systems)
+            try:
+                found.append((child.document, compile_child(child, parents, tables, beside)))
+            except YamlError as error:
+                self.problems += error.problems
+        return found
 
     def sync_config(self, name: str, document: Document) -> SyncConfig | None:
         """One sync as it is written, or None after a fault."""

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from connectors.definition import Duration, Facts
 from daemon.config.field_file import FieldConfig, Scalar, Side
-from daemon.config.guard_file import CasesConfig, GuardsConfig
+from daemon.config.guard_file import CasesConfig, ChildCasesConfig, GuardsConfig
 from daemon.config.models import NotYet, Zone, contradiction
 
 
@@ -96,6 +96,71 @@ def _name(value: str) -> str:
 FieldName: TypeAlias = Annotated[str, AfterValidator(_name)]
 
 
+def _list(value: Any) -> Any:
+    return {"at": value} if isinstance(value, str) else value
+
+
+class ChildEndConfig(Facts):
+    """Where one side keeps the children: in a list of the parent's record, or as records of an entity of their own."""
+
+    at: str | None = Field(default=None, min_length=1)
+    """Path of the list in the parent's record. `left: phones` is short for `left: {at: phones}`."""
+    id: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """With `at`: paths in a member by which it is known among its siblings, and which never change. Default: those of
+    the first alternative of `match_on`."""
+    entity: str | None = None
+    """Instead of `at`: the entity of the same system."""
+    parent: str | None = Field(default=None, min_length=1)
+    """With `entity`: the path at which its records show the id of their parent."""
+    where: Mapping[str, Scalar] = {}
+    """With `entity`: equality that the system itself applies. A list is read with its parents and their `where`."""
+    scope: str | None = Field(default=None, min_length=1)
+    """An expression about a child, decided here. One outside is out of scope, never deleted for that."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> "ChildEndConfig":
+        if (self.at is None) == (self.entity is None):
+            key = "at" if self.entity else "entity"
+            contradiction(key, "children lie `at` a list of their parent, or are an `entity`", "write one of the two")
+        if self.entity and self.parent is None:
+            contradiction("entity", "an entity of children says whose they are", "write `parent: PATH`", key=True)
+        for name in ("parent", "where") if self.at else ("id",):
+            if name in self.model_fields_set:
+                text = f"'{name}' belongs to `{'entity' if self.at else 'at'}`"
+                contradiction(name, text, "leave it out", key=True)
+        return self
+
+
+Direction: TypeAlias = Literal["both", "left_to_right", "right_to_left"]
+
+
+class CollectionConfig(Facts):
+    """Child records, each with its own identity inside the pair of its parents. They run with their parents."""
+
+    left: Annotated[ChildEndConfig, BeforeValidator(_list)]
+    """Where the left side keeps them."""
+    right: Annotated[ChildEndConfig, BeforeValidator(_list)]
+    """Where the right side keeps them."""
+    direction: Direction | None = None
+    """Default: that of the sync."""
+    match_on: Annotated[
+        tuple[Annotated[MatchConfig, BeforeValidator(_alternative)], ...], BeforeValidator(_alternatives)
+    ]
+    """Alternatives, in order. A child only ever matches a child of its parent's partner."""
+    fields: Annotated[Mapping[FieldName, FieldConfig], Field(min_length=1)]
+    """The shared fields. Paths begin at the child."""
+    groups: Mapping[FieldName, tuple[str, ...]] = {}
+    """Fields that change hands together."""
+    create: CreateConfig = CreateConfig()
+    """Which children may be born, and with which constants. Default: every one, without constants."""
+    cases: ChildCasesConfig = ChildCasesConfig()
+    """What happens to a child that has no partner, or lost it."""
+    guards: GuardsConfig = GuardsConfig()
+    """Limits on the harm that one plan may do to these children; shares are of their pairs. Defaults: as for a sync."""
+    allow_duplicate_creates: bool = False
+    """Creates even where an unknown create can be neither repeated safely nor found again. Default: refuse those."""
+
+
 class SyncConfig(Facts):
     """A file of syncs/: the agreement between two entities."""
 
@@ -117,7 +182,7 @@ class SyncConfig(Facts):
     """Time zone of `cron` and `reconcile`, of `today()` and of announced changes. Default: `defaults.timezone`."""
     reconcile: str | None = None
     """Cron time of the full comparison. Default: `defaults.reconcile`."""
-    direction: Literal["both", "left_to_right", "right_to_left"] = "both"
+    direction: Direction = "both"
     """`left_to_right` makes every field `owner: left`."""
     match_on: Annotated[
         tuple[Annotated[MatchConfig, BeforeValidator(_alternative)], ...], BeforeValidator(_alternatives)
@@ -135,8 +200,8 @@ class SyncConfig(Facts):
     """Limits on the harm that one plan may do."""
     allow_duplicate_creates: bool = False
     """Creates even where an unknown create can be neither repeated safely nor found again. Default: refuse those."""
-    collections: NotYet = None
-    """Child records."""
+    collections: Mapping[FieldName, CollectionConfig] = {}
+    """Child records by name, such as the phones of a person."""
     end: EndingConfig | None = None
     """Records whose time is over, and what becomes of their partners. Default: none by itself."""
     urgent: str | None = Field(default=None, min_length=1)

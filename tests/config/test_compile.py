@@ -119,7 +119,6 @@ def test_what_comes_later_is_refused_and_never_ignored(tmp_path: Path, line: str
 @pytest.mark.parametrize(
     "line",
     [
-        "collections: {}",
         "notify: {}",
     ],
 )
