@@ -8,7 +8,7 @@ from connectors.base import Driver
 from connectors.definition import EnvRef, SecretRef
 from daemon.config.load import Config, SyncPlan, check_secrets, load
 from daemon.config.secrets import Secrets
-from daemon.core.rules import SIDES, Side
+from daemon.core.rules import SIDES, Side, Sync
 from daemon.errors import ConfigError, NoSuch
 from daemon.service import clock
 from daemon.service.logs import Redactor
@@ -32,12 +32,24 @@ class Generation:
         try:
             return self.config.syncs[name]
         except KeyError:
-            known = ", ".join(self.config.syncs) or "none"
-            raise NoSuch(f"no sync '{name}'; known: {known}") from None
+            known = [each.name for sync in self.config.syncs.values() for each in (sync.rules, *sync.rules.collections)]
+            raise NoSuch(f"no sync '{name}'; known: {', '.join(known) or 'none'}") from None
+
+    def root(self, name: str) -> str:
+        """The sync that *name* means, or of which the collection `people.phones` is a part. Raises NoSuch."""
+        for sync in self.config.syncs.values():
+            if name in {child.name for child in sync.rules.collections}:
+                return sync.name
+        return self.sync(name).name
+
+    def rules(self, name: str) -> Sync:
+        """The agreement of a sync or of a collection. Raises NoSuch."""
+        whole = self.sync(self.root(name)).rules
+        return next((child for child in whole.collections if child.name == name), whole)
 
     def drivers(self, name: str) -> dict[Side, Driver]:
         """The drivers of both sides of a sync."""
-        rules = self.sync(name).rules
+        rules = self.rules(name)
         return {side: self._registry.driver(self._keys[rules.end(side).system]) for side in SIDES}
 
     def retire(self) -> None:

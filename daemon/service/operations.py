@@ -18,6 +18,7 @@ from daemon.audit.verify import verify_log
 from daemon.core.rules import Side, Sync
 from daemon.engine import people
 from daemon.engine.explaining import explain
+from daemon.engine.finding import whose
 from daemon.engine.pairing import Row, import_pairs, list_pairs, show_pair, unlink
 from daemon.engine.report import Request
 from daemon.engine.resolving import resolve
@@ -99,12 +100,15 @@ class ServiceOperations:
 
     def run(self, sync: str, *, full: bool, only: str | None, wait: bool, actor: str, reason: str) -> Answer:
         """See Operations."""
-        return self._turns.run(sync, Request("run", full, only, actor, reason), wait=wait)
+        root = self._root(sync)
+        request = Request("run", full, only, actor, reason, "" if root == sync else sync)
+        return self._turns.run(root, request, wait=wait)
 
     def plan(self, sync: str, *, full: bool, actor: str) -> Answer:
         """See Operations."""
-        request = Request("plan", full=full, actor=actor)
-        return self._alone("plan", sync, run_job(self._runtime, sync, request, clock.new_run_id()))
+        root = self._root(sync)
+        request = Request("plan", full=full, actor=actor, collection="" if root == sync else sync)
+        return self._alone("plan", root, run_job(self._runtime, root, request, clock.new_run_id()))
 
     def adopt(self, sync: str, *, actor: str) -> Answer:
         """See Operations."""
@@ -145,16 +149,16 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            told = explain(*self._ends(generation, sync), key, clock=clock.now, actor=actor)
+            told = explain(*self._ends(generation, sync, key), key, clock=clock.now, actor=actor)
             keys = load_keys(generation.config.daemon.audit_keys)
-            return told | {"history": recent(self._runtime.audit, keys, sync, told)}
+            return told | {"history": recent(self._runtime.audit, keys, told["sync"], told)}
 
-        return self._turns.beside(sync, _told(job))
+        return self._turns.beside(self._root(sync), _told(job))
 
     def runs(self, sync: str | None, *, limit: int) -> Answer:
         """See Operations."""
         if sync is not None and not self._runtime.store.journal.runs(sync, 1):
-            self._turns.current().sync(sync)  # a sync that was removed still has its past
+            sync = self._root(sync)  # a sync that was removed still has its past
         return {"runs": self._runtime.store.journal.runs(sync, limit)}
 
     def held(self, sync: str | None) -> Answer:
@@ -166,8 +170,8 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            rules = generation.sync(sync).rules
-            return retry(rules, self._runtime.store, self._runtime.audit, key, actor=actor)
+            rules, _, store, audit = self._ends(generation, sync, key)
+            return retry(rules, store, audit, key, actor=actor)
 
         return self._alone("retry", sync, job)
 
@@ -176,18 +180,19 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            return drop(*self._ends(generation, sync), key, actor=actor, reason=reason, clock=clock.now)
+            return drop(*self._ends(generation, sync, key), key, actor=actor, reason=reason, clock=clock.now)
 
         return self._alone("drop", sync, job)
 
     def pairs(self, sync: str, *, states: Sequence[str], after: int, limit: int) -> Answer:
         """See Operations."""
-        rules = self._turns.current().sync(sync).rules
+        rules = self._turns.current().rules(sync)
         return list_pairs(rules, self._runtime.store, states=states, after=after, limit=limit)
 
     def pair(self, sync: str, key: str) -> Answer:
         """See Operations."""
-        return show_pair(self._turns.current().sync(sync).rules, self._runtime.store, key)
+        store = self._runtime.store
+        return show_pair(whose(self._turns.current().rules(sync), store, key), store, key)
 
     def import_pairs(
         self, sync: str, *, rows: Sequence[tuple[int, str, str]], dry_run: bool, actor: str, reason: str
@@ -207,7 +212,7 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            rules, _, store, audit = self._ends(generation, sync)
+            rules, _, store, audit = self._ends(generation, sync, key)
             return unlink(rules, store, audit, key, actor=actor, reason=reason, clock=clock.now)
 
         return self._alone("unlink", sync, job)
@@ -223,7 +228,7 @@ class ServiceOperations:
 
         def job(generation: Generation, stop: Stop) -> Answer:
             del stop
-            ends = self._ends(generation, sync)
+            ends = self._ends(generation, sync, key)
             return resolve(*ends, key, take=take, fields=fields, actor=actor, reason=reason, clock=clock.now)
 
         return self._alone("resolve", sync, job)
@@ -258,16 +263,22 @@ class ServiceOperations:
         return {"entries": [_shown(entry) for entry in entries]}
 
     def _alone(self, what: str, sync: str, job: Job) -> Answer:
-        return self._turns.alone(sync, what, _told(job))
+        return self._turns.alone(self._root(sync), what, _told(job))
 
-    def _ends(self, generation: Generation, sync: str) -> Ends:
-        """What every question about a sync begins with."""
-        rules = generation.sync(sync).rules
-        return rules, generation.drivers(sync), self._runtime.store, self._runtime.audit
+    def _root(self, sync: str) -> str:
+        return self._turns.current().root(sync)
+
+    def _ends(self, generation: Generation, sync: str, key: str | None = None) -> Ends:
+        """What every question about a sync begins with; about *key*, that of the collection which alone knows it."""
+        rules, store = generation.rules(sync), self._runtime.store
+        rules = rules if key is None else whose(rules, store, key)
+        return rules, generation.drivers(sync), store, self._runtime.audit
 
     def _names(self, sync: str | None) -> list[str]:
+        """The syncs that are meant, each with its collections."""
         generation = self._turns.current()
-        return [generation.sync(sync).name] if sync else list(generation.config.syncs)
+        meant = [generation.rules(sync)] if sync else [each.rules for each in generation.config.syncs.values()]
+        return [each.name for rules in meant for each in (rules, *rules.collections)]
 
 
 def _told(job: Job) -> Job:

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
 
 from daemon.admin.operations import Answer
+from daemon.core.rules import Sync
 from daemon.service import clock
 from daemon.service.generation import Generation
 from daemon.service.runtime import Runtime
@@ -24,7 +25,11 @@ def describe(
     refused_at: float | None = None,
 ) -> Answer:
     """The answer of `status`. *running* names the work at hand per sync, *refused* the faults of the last reload."""
-    syncs = [_sync(runtime, name, running.get(name), next_times.get(name)) for name in generation.config.syncs]
+    syncs = [
+        told
+        for name, sync in generation.config.syncs.items()
+        for told in _family(runtime, sync.rules, running.get(name), next_times.get(name))
+    ]
     return {
         "state": state,
         "pid": os.getpid(),
@@ -55,6 +60,12 @@ def product_version() -> str:
 def counted(number: int, word: str) -> str:
     """1 sync, 2 syncs."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _family(runtime: Runtime, sync: Sync, running: str | None, next_time: float | None) -> list[dict[str, Any]]:
+    """A sync and its collections, which run with it and are told with its run."""
+    children = [_sync(runtime, child.name, running, next_time) | {"last": None} for child in sync.collections]
+    return [_sync(runtime, sync.name, running, next_time), *children]
 
 
 def _sync(runtime: Runtime, name: str, running: str | None, next_time: float | None) -> dict[str, Any]:

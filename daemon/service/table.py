@@ -99,6 +99,7 @@ class Table:
 
 
 def _joined(waiting: Request, new: Request) -> Request:
-    """One run for two: full if either wants it, and in the name of a person before the schedule."""
+    """One run for two: full if either wants it, of all unless both want one collection, and in a person's name."""
     by = new if waiting.actor == SCHEDULE else waiting
-    return replace(by, full=waiting.full or new.full)
+    collection = waiting.collection if waiting.collection == new.collection else ""
+    return replace(by, full=waiting.full or new.full, collection=collection)

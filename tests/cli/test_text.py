@@ -183,6 +183,17 @@ def test_a_plan_that_failed_does_not_pretend_to_have_found_nothing() -> None:
     assert not any("nothing to do" in line for line in [*told[0], *told[1]])
 
 
+def test_children_are_told_by_the_name_of_their_collection() -> None:
+    line = {"collection": "phones", **update('["E-1","work"]', '["c-7","work"]', number=move("1", "2"))}
+    child = {"sync": "people.phones", "left": '["E-1","work"]', "right": None, "state": "single", "reason": "parent"}
+    answer = {"sync": "people", "left": "E-1", "right": "c-7", "state": "active", "children": [child]}
+
+    assert '~ phones ["E-1","work"] <-> ["c-7","work"]' in text(plan_text(report(line)))
+    assert 'people.phones  ["E-1","work"]      -  single  parent' in text(why_text(answer))
+    told = text(held_text({"held": [{**child, "reason": "ambiguous", "since": 1_764_000_000.0}]}))
+    assert """look: tallystick why people.phones '["E-1","work"]'""" in told
+
+
 def test_held_pairs_are_listed_with_the_way_on() -> None:
     row = {"sync": "people", "left": "E-1", "right": "c-7", "reason": "conflict", "since": 1_764_000_000.0,
            "remedy": "decide: tallystick conflicts resolve people E-1 --take left|right", "attempts": 0,
@@ -289,6 +300,9 @@ def test_a_census_opened_in_a_spreadsheet_computes_nothing(tmp_path: Path) -> No
     assert rows[0]["before"] == "'=1+1"
     assert rows[0]["after"] == "'@SUM(A1)"
     assert rows[0]["left"] == "E-1"
+    write_census(report({"collection": "phones", **update("E-1", "c-7", name=move("1", "2"))}), file)
+    with file.open(newline="", encoding="utf-8") as opened:
+        assert [row["collection"] for row in csv.DictReader(opened)] == ["phones"]
 
 
 def promise(**more: Any) -> dict[str, Any]:

@@ -77,6 +77,20 @@ def test_a_run_of_one_record_is_not_mistaken_for_a_run_of_all() -> None:
     assert same is one
 
 
+def test_a_run_of_one_collection_that_joins_a_run_of_all_is_a_run_of_all() -> None:
+    room = Room()
+    room.run(run="1")
+    waiting = room.table.add(Task("people", "run", "2", Request("run", collection="people.phones")))
+    again = room.table.add(Task("people", "run", "3", Request("run", collection="people.phones")))
+    assert again is waiting
+    assert waiting.request
+    assert waiting.request.collection == "people.phones"
+
+    room.run(run="4")
+
+    assert waiting.request.collection == ""
+
+
 def test_a_line_has_an_end() -> None:
     room = Room()
     room.plan()

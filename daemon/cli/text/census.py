@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from daemon.cli.text.lines import quoted
 
-HEADS: Final = ("kind", "left", "right", "side", "field", "before", "after", "why")
+HEADS: Final = ("kind", "left", "right", "side", "field", "before", "after", "why", "collection")
 
 
 def write_census(report: Mapping[str, Any], path: Path) -> int:
@@ -30,12 +30,12 @@ def _for_us_alone(path: str, flags: int) -> int:
 
 def _rows(report: Mapping[str, Any]) -> Iterator[list[Any]]:
     for line in report.get("lines", ()):
-        start = [line.get("kind"), line.get("left"), line.get("right")]
+        start, whose = [line.get("kind"), line.get("left"), line.get("right")], line.get("collection") or ""
         moves = [(c["side"], name, m) for c in line.get("changes", ()) for name, m in (c.get("fields") or {}).items()]
         for side, name, move in moves:
-            yield [*start, side, name, move.get("before"), move.get("after"), move.get("why")]
+            yield [*start, side, name, move.get("before"), move.get("after"), move.get("why"), whose]
         if not moves:
-            yield [*start, "", "", "", "", line.get("reason") or ""]
+            yield [*start, "", "", "", "", line.get("reason") or "", whose]
 
 
 def _harmless(cell: Any) -> str:

@@ -20,7 +20,14 @@ def why_text(answer: Mapping[str, Any]) -> Iterator[Line]:
         yield Line("")
         heads = ["FIELD", "LEFT", "RIGHT", "MOVED", "RULE", "NEXT"]
         yield from columns([_field_row(name, told) for name, told in fields.items()], heads)
+    if children := answer.get("children"):
+        yield Line("")
+        yield from columns([_child_row(child) for child in children], ["CHILDREN", "LEFT", "RIGHT", "STATE", "REASON"])
     yield from _next(answer)
+
+
+def _child_row(told: Mapping[str, Any]) -> list[Any]:
+    return [told.get(name) or None for name in ("sync", "left", "right", "state", "reason")]
 
 
 def held_text(answer: Mapping[str, Any]) -> Iterator[Line]:

@@ -66,7 +66,8 @@ def decision_text(line: Mapping[str, Any]) -> Iterator[Line]:
     """One record: its sign and names, then field by field before -> after, with the rule that says so."""
     kind = str(line.get("kind"))
     sign = "!" if line.get("guard") else SIGNS.get(kind, "~")
-    yield Line(f"{sign} {_names(line, kind)}{_why_held(line)}", _STYLES[sign])
+    whose = f"{line['collection']} " if line.get("collection") else ""
+    yield Line(f"{sign} {whose}{_names(line, kind)}{_why_held(line)}", _STYLES[sign])
     for change in line.get("changes", ()):
         yield from _change_text(change)
     for name, why in (line.get("bounds") or {}).items():

@@ -122,8 +122,12 @@ def _health(config: "Config", name: str) -> dict[str, Any]:
 
 
 def _used(config: "Config", system: str) -> list[str]:
-    """The entities of *system* that a sync names."""
-    ends = [end for sync in config.syncs.values() for end in (sync.config.left, sync.config.right)]
+    """The entities of *system* that a sync or one of its collections names."""
+    from daemon.core.rules import SIDES
+
+    syncs = [each for sync in config.syncs.values() for each in (sync.rules, *sync.rules.collections)]
+    lists = {(each.name, side) for each in syncs if each.family for side in each.family.nests}
+    ends = [each.end(side) for each in syncs for side in SIDES if (each.name, side) not in lists]
     return sorted({end.entity for end in ends if end.system == system})
 
 
