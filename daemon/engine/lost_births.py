@@ -179,5 +179,5 @@ def read_again(pair: Pair, reason: Any) -> Pair:
 def held_open(pair: Pair, why: str, reason: Reason = "unknown") -> Pair:
     """*pair*, which waits for a person or a better day."""
     detail, since = {"why": why} if why else {}, pair.since or 1.0
-    kept = {"members": pair.members, "parent": pair.parent}
-    return Pair(pair.key, pair.left, pair.right, "held", reason, detail, pair.born, since, **kept)
+    held = Pair(pair.key, pair.left, pair.right, "held", reason, detail, pair.born, since)
+    return replace(held, members=pair.members, parent=pair.parent)

@@ -10,6 +10,7 @@ import msgspec
 
 from daemon.core.limits import Bound, Guards, Limit
 from daemon.core.rules import Asked, Cases, Ending
+from tests.engine.household import Household, left, phone
 from tests.engine.world import World, person, swapping_sync
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -80,8 +81,12 @@ def test_every_key_of_a_plan_is_explained_and_none_that_is_not_there(tmp_path: P
     world.sync = replace(world.sync, guards=replace(BOUNDED, updates=Limit()))
     free = world.plan().to_json()
     world.close()
+    (tmp_path / "parents").mkdir()
+    with_children = Household(tmp_path / "parents", {"L1": left("Ada", phone("work", "1"))}, {})
+    children = with_children.plan().to_json()
+    with_children.close()
 
-    told = {key for report in (held, free) for key in keys(report)}
+    told = {key for report in (held, free, children) for key in keys(report)}
     told |= {"problems[]", "guarantees[].found_by[]", "guarantees[].steps[]"}  # lists that may be empty
     assert outermost(told) - explained() == set()
     assert explained() - told == set()
