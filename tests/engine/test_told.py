@@ -62,8 +62,8 @@ def everything(folder: Path) -> World:
     world.run()
     world.left.edit("person", "1", {"email": "p2@corp.example"})
     world.left.edit("person", "2", {"email": "p1@corp.example"})
-    for side, phone in (("left", "here"), ("right", "there")):
-        world.drivers[side].edit("person", "3", {"phone": phone})  # type: ignore[index]
+    for side, said in (("left", "here"), ("right", "there")):
+        world.drivers[side].edit("person", "3", {"phone": said})  # type: ignore[index]
     world.left.edit("person", "8", {"phone": None})
     world.left.remove("person", "4")
     world.left.edit("person", "5", {"name": "Urgent", "tag": "now"})
