@@ -5,10 +5,10 @@ import http.client
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from daemon.admin import wire
-from daemon.admin.operations import Answer
+from daemon.admin.operations import Answer, Take
 from daemon.errors import NoSuch, TallystickError
 
 QUICK: Final = 30.0
@@ -139,9 +139,7 @@ class Client:
         """See Operations."""
         return self._call("conflicts", QUICK, sync=sync)
 
-    def resolve(
-        self, sync: str, key: str, *, take: Literal["left", "right"], fields: Sequence[str], actor: str, reason: str
-    ) -> Answer:
+    def resolve(self, sync: str, key: str, *, take: Take, fields: Sequence[str], actor: str, reason: str) -> Answer:
         """See Operations."""
         return self._call("resolve", READS_SYSTEMS, sync=sync, key=key, take=take, fields=list(fields), reason=reason)
 

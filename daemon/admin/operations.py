@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Protocol, TypeAlias
 from msgspec import Meta
 
 Answer: TypeAlias = Mapping[str, Any]
+Take: TypeAlias = Literal["left", "right", "merge"]
+"""Whose values stay of a conflict, or that both become one."""
 Limit: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
 """How many of something at the most."""
 Position: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -80,7 +82,14 @@ class Operations(Protocol):
         """{conflicts: [...]}: the held pairs whose reason is a conflict, in the form of `held`."""
 
     def resolve(
-        self, sync: str, key: str, *, take: Literal["left", "right"], fields: Sequence[str], actor: str, reason: str
+        self,
+        sync: str,
+        key: str,
+        *,
+        take: Take,
+        fields: Sequence[str],
+        actor: str,
+        reason: str,
     ) -> Answer:
         """Answer a conflict for the two values that stand there now: {pair, take, fields}. The next run writes."""
 

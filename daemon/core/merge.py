@@ -16,13 +16,16 @@ from typing import Any, Literal, TypeAlias
 
 from connectors.paths import ABSENT
 from daemon.core.clash import weigh
+from daemon.core.joining import joined
 from daemon.core.members import Notch, notch_of, same
 from daemon.core.model import Half, Item, Members, Move, Turn
 from daemon.core.rules import SIDES, Rule, Scale, Side, Sync, Winner, other
 from daemon.core.sets import Met, merge_sets
 from daemon.core.types import empty
 
-Outcome: TypeAlias = Literal["nothing", "remember", "left", "right", "hold"]
+Take: TypeAlias = Literal["left", "right", "merge"]
+"""What a person says to a conflict: whose value stays, or that both become one."""
+Outcome: TypeAlias = Literal["nothing", "remember", "hold"] | Take
 """left and right name the side whose value is taken."""
 Finding: TypeAlias = Outcome | Scale
 """What the rule alone can say; newest, min and max are then told by the records."""
@@ -59,7 +62,7 @@ class Motion:
 class Ruling:
     """A person's answer to one conflict; it holds for the two values that were seen."""
 
-    take: Side
+    take: Take
     left: bytes
     right: bytes
 
@@ -120,9 +123,8 @@ def merge(
             held |= {rule.name: why for rule in rules}
             continue
         settled |= {rule.name for rule in rules}
-        if outcome in ("left", "right"):
-            for rule in rules:
-                _move(rule, outcome, items, why, moves)
+        for rule in rules:
+            _move(rule, outcome, items, why, moves)
     if stopper := next((name for name in held if sync.rule(name).hold == "record"), None):
         flowing = {move.field for side in moves for move in moves[side]}
         held |= dict.fromkeys(flowing, f"waits for {stopper}, {WHOLE}")  # or its edit would count as settled
@@ -341,9 +343,16 @@ def _fault(rules: Sequence[Rule], items: Mapping[Side, Item]) -> str | None:
     return None
 
 
-def _move(rule: Rule, take: Side, items: Mapping[Side, Item], why: str, moves: Mapping[Side, list[Move]]) -> None:
-    to = other(take)
-    value, before = items[take].values[rule.name], items[to].values[rule.name]
-    if value is ABSENT or rule.same(value, before):
-        return  # absent never overwrites; an equal member of a moving group needs no write
-    moves[to].append(Move(rule.name, value, before, why))
+def _move(rule: Rule, outcome: Outcome, items: Mapping[Side, Item], why: str, moves: Mapping[Side, list[Move]]) -> None:
+    shown: dict[Side, Any] = {side: items[side].values[rule.name] for side in SIDES}
+    match outcome:
+        case "left" | "right":
+            wanted = {other(outcome): shown[outcome]}
+        case "merge":
+            wanted = dict.fromkeys(SIDES, joined(rule, shown["left"], shown["right"]))
+        case _:
+            return
+    for side, value in wanted.items():
+        if value is not ABSENT and not rule.same(value, shown[side]):
+            moves[side].append(Move(rule.name, value, shown[side], why))
+        # absent never overwrites; an equal member of a moving group needs no write

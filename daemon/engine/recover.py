@@ -205,7 +205,7 @@ def _with_sent(context: Context, item: Mapping[str, Any], pair: Pair, record: Re
     seen = context.views[item["side"]].item(record).digests
     ours = {name: digest for name, digest in item["digests"].items() if seen.get(name) == digest}
     pair = probed(pair, item, seen)
-    return carried(pair, item["side"], ours, item["source"], item.get("members", ()))
+    return carried(pair, item["side"], ours, item["source"], item.get("members", ()), item.get("joins", ()))
 
 
 def _keep_waiting(context: Context, items: Sequence[Mapping[str, Any]]) -> None:

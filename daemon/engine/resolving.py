@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from shlex import quote
-from typing import Any, Literal
+from typing import Any
 
 from connectors.base import Driver
 from daemon.audit.entries import Entry
 from daemon.audit.log import AuditLog
-from daemon.core.merge import WHOLE, Ruling
+from daemon.core.joining import joined
+from daemon.core.merge import WHOLE, Ruling, Take
+from daemon.core.model import Item
 from daemon.core.rounds import RESTLESS
 from daemon.core.rules import Side, Sync
 from daemon.engine.finding import Clock, look_at
@@ -28,7 +30,7 @@ def resolve(
     audit: AuditLog,
     key: str,
     *,
-    take: Literal["left", "right"],
+    take: Take,
     fields: Sequence[str],
     actor: str,
     reason: str,
@@ -51,6 +53,8 @@ def resolve(
     left, right = decision.left.item, decision.right.item
     if left is None or right is None:
         raise TallystickError("a record of the pair cannot be read now; try again")
+    if take == "merge":
+        _refuse_what_cannot_be_joined(sync, names, left, right)
     rulings = {name: Ruling(take, left.digests[name], right.digests[name]) for name in names}
     body = {"action": "conflict.resolved", "actor": actor, "sync": sync.name, "pair": decision.pair.key}
     values = {
@@ -60,3 +64,15 @@ def resolve(
     audit.append([Entry(body | {"take": take, "fields": values, "reason": reason})])
     store.journal.rule(decision.pair.key, rulings, actor, clock())
     return {"sync": sync.name, "pair": decision.pair.key, "take": take, "fields": names}
+
+
+def _refuse_what_cannot_be_joined(sync: Sync, names: Sequence[str], left: Item, right: Item) -> None:
+    grouped = {name: group for group, members in sync.groups.items() for name in members}
+    for name in names:
+        if name in grouped:
+            text = f"{name} changes hands with its group {grouped[name]}, whose two values cannot be joined"
+            raise TallystickError(f"{text}: take left or right")
+        try:
+            joined(sync.rule(name), left.values[name], right.values[name])
+        except ValueError as fault:
+            raise TallystickError(f"{fault}; name the others with --field") from None

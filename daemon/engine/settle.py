@@ -68,7 +68,8 @@ def reached_halfway(decision: Decision, done: Mapping[Side, Done], views: Mappin
         if answer is None or source is None or change.op != "update":
             continue
         sent = _shown(answer, change, views[change.side], decision.look(change.side).item)
-        pair = carried(pair, change.side, sent, origin(change, source), frozenset(decision.members))
+        joins = joint(decision)
+        pair = carried(pair, change.side, sent, origin(change, source), frozenset(decision.members), joins)
     return pair
 
 
@@ -79,17 +80,30 @@ def origin(change: Change, source: Item | None) -> dict[str, bytes]:
     return dict(source.digests) if source else {}
 
 
+def joint(decision: Decision) -> frozenset[str]:
+    """Fields that get one new value on both sides, as a person said."""
+    moving = [{move.field for move in change.moves} for change in decision.changes if change.op == "update"]
+    return frozenset(moving[0] & moving[1]) - decision.members.keys() if len(moving) == len(SIDES) else frozenset()
+
+
 def carried(
-    pair: Pair, side: Side, sent: Mapping[str, bytes], source: Mapping[str, bytes], sets: Collection[str] = ()
+    pair: Pair,
+    side: Side,
+    sent: Mapping[str, bytes],
+    source: Mapping[str, bytes],
+    sets: Collection[str] = (),
+    joins: Collection[str] = (),
 ) -> Pair:
     """The pair after some fields were carried over to *side*: what they show there, and what they came from.
 
-    Of *sets* the source may still lack members, so it counts as edited.
+    Of *sets* the source may still lack members, so it counts as edited. Of *joins* it lacks what *side* has by now, so
+    *side* counts as edited.
     """
     there, here = pair.half(side), pair.half(other(side))
     if there is None or here is None:
         return pair
-    there = replace(there, seen=b"", sent=dict(there.sent) | dict(sent))
+    ours = {name: digest for name, digest in sent.items() if name not in joins}
+    there = replace(there, seen=b"", sent=dict(there.sent) | ours)
     here = replace(
         here, agreed=dict(here.agreed) | {name: source[name] for name in sent if name in source and name not in sets}
     )

@@ -12,7 +12,7 @@ from daemon.engine.context import Context
 from daemon.engine.membership import aloft
 from daemon.engine.relating import joining, moving, parted
 from daemon.engine.report import HIDDEN, shown
-from daemon.engine.settle import origin
+from daemon.engine.settle import joint, origin
 from daemon.engine.spending import draws
 from daemon.engine.stepwise import given_at_birth, made
 
@@ -97,6 +97,7 @@ def flight_item(context: Context, decision: Decision, change: Change, write: Wri
         "digests": digests,
         "members": aloft(decision, change, item),
         "source": origin(change, source),
+        "joins": sorted(joint(decision)),
         "key": write.key,
         "marker": write.marker,
         "find": _find(context, change),

@@ -7,10 +7,10 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from connectors.base import ConnectorError, Driver, Temporary
-from daemon.admin.operations import Answer
+from daemon.admin.operations import Answer, Take
 from daemon.audit.keys import load_keys
 from daemon.audit.log import AuditLog
 from daemon.audit.reading import Shown, read_entries
@@ -222,7 +222,14 @@ class ServiceOperations:
         return {"conflicts": held(self._runtime.store, self._names(sync), (CONFLICT,))}
 
     def resolve(
-        self, sync: str, key: str, *, take: Literal["left", "right"], fields: Sequence[str], actor: str, reason: str
+        self,
+        sync: str,
+        key: str,
+        *,
+        take: Take,
+        fields: Sequence[str],
+        actor: str,
+        reason: str,
     ) -> Answer:
         """See Operations."""
 

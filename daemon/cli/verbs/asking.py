@@ -1,9 +1,10 @@
 """This is where people ask about pairs and runs, and answer what waits for them: why, runs, conflicts, held."""
 
-from typing import Literal, cast
+from typing import cast
 
 import click
 
+from daemon.admin.operations import Take
 from daemon.cli.session import Session, TallystickGroup, Verb
 
 
@@ -71,7 +72,10 @@ def show_conflict(session: Session, sync: str, key: str) -> int:
 @conflicts.command()
 @click.argument("sync")
 @click.argument("key")
-@click.option("--take", type=click.Choice(["left", "right"]), required=True, help="The side whose values stay.")
+@click.option(
+    "--take", type=click.Choice(["left", "right", "merge"]), required=True,
+    help="The side whose values stay; merge joins lists, and texts line by line, on both sides.",
+)  # fmt: skip
 @click.option("--field", "fields", multiple=True, help="Only this field; may be given several times.")
 @click.option("--reason", default="", help="Why; it is kept in the audit log.")
 @click.pass_obj
@@ -83,7 +87,7 @@ def resolve(session: Session, sync: str, key: str, take: str, fields: tuple[str,
     """
     from daemon.cli.text.pairs import resolved_text
 
-    side = cast(Literal["left", "right"], take)
+    side = cast(Take, take)
     with session.operations() as operations:
         answer = operations.resolve(sync, key, take=side, fields=fields, actor=session.actor, reason=reason)
     session.show({"sync": sync, **answer}, resolved_text)
