@@ -38,7 +38,7 @@ from daemon.engine.failpoints import reached
 from daemon.engine.settle import reached_halfway, settled
 from daemon.engine.stepwise import finished, given_at_birth, half_made
 from daemon.engine.swaps import freed, going_on, notice, second_tries
-from daemon.engine.wires import entry, flight_item, make_write, may_create
+from daemon.engine.wires import entry, flight_item, make_write, unsafe_create
 from daemon.store.flights import Flight
 from daemon.store.turns import PairTurns
 
@@ -164,19 +164,14 @@ def _jobs(
         if change is None or (change is not first and not done[id(decision)]):
             continue  # its other write did not happen
         try:
-            if change.op == "create" and not may_create(context, change.side):
-                context.say(_UNSAFE_CREATE.format(context.sync.end(change.side)))
-                raise ValueError(_UNSAFE_CREATE.format(context.sync.end(change.side)))
-            yield decision, change, make_write(context, decision, change)
+            write = make_write(context, decision, change)
+            if change.op == "create" and (danger := unsafe_create(context, change)):
+                context.say(danger)
+                raise ValueError(danger)
+            yield decision, change, write
         except ValueError as fault:
             progress.counts["held"] += 1
             _keep(context, held(context, decision, "mapping", {"why": str(fault)}), decision)
-
-
-_UNSAFE_CREATE = (
-    "{0.system}.{0.entity} can neither repeat a create safely nor find it again: give the entity `find` on a match"
-    " field, a `marker` or an idempotency key, or allow_duplicate_creates: true in the sync"
-)
 
 
 def _fly(

@@ -29,6 +29,8 @@ from daemon.engine.relating import fields_of, forgotten
 from daemon.engine.stepwise import half_made
 from daemon.store.flights import Flight
 
+_UNSEEN = "nothing can look the record up; it is created again if allow_duplicate_creates says so"
+
 
 def ask_create(context: Context, item: Mapping[str, Any], pair: Pair | None) -> tuple[Mapping[str, Any], Pair | None]:
     """A record that may have been born: found once it is ours, found twice a person decides, not found it never was."""
@@ -99,9 +101,8 @@ def _look_for(context: Context, item: Mapping[str, Any], pair: Pair) -> Record |
     view = context.views[side]
     by = {view.capabilities.marker: item["marker"]} if view.capabilities.marker else item["find"]
     if _blind(view.capabilities, item):
-        if view.capabilities.idempotent_create:
-            return {"result": "unknown", "message": "sent again under the same key"}, read_again(pair, "stale")
-        return verdict(False, None), held_open(pair, "nothing can look the created record up; compare by hand")
+        again = "sent again under the same key" if view.capabilities.idempotent_create else _UNSEEN
+        return {"result": "unknown", "message": again}, read_again(pair, "stale")
     found = context.drivers[side].find(view.end.entity, by, consistent=True, fields=view.wanted)
     if len(found) > 1:
         return {"result": "unknown", "message": f"{len(found)} records match"}, held_open(pair, "several records match")

@@ -216,6 +216,9 @@ def _unmatched(context: Context, side: Side, pair: Pair, item: Item) -> Iterator
         return
     if _is_given_up(pair, item):
         return
+    if pair.reason == "unknown":  # its create may have made one of several: a person compares
+        yield held_loner(side, pair, item, "unknown", pair.detail)
+        return
     try:
         wanted = context.views[side].may_be_born(item.record) and not item.ended
     except ValueError as fault:

@@ -52,7 +52,7 @@ def making_room(sync: Sync, passed: Iterable[Decision], context: Context) -> dic
 
 def _guarantee(context: Context, side: Side) -> dict[str, Any]:
     sync, capabilities = context.sync, context.views[side].capabilities
-    end, keys = sync.end(side), probe_keys(sync, side, capabilities)
+    end, keys = sync.end(side), next(probe_keys(sync, side, capabilities), ())
     creates = _creates(sync, side, capabilities)
     return {
         "side": side,
@@ -60,7 +60,7 @@ def _guarantee(context: Context, side: Side) -> dict[str, Any]:
         "entity": end.entity,
         "updates": _updates(sync, side, capabilities),
         "creates": creates,
-        "found_by": list(keys or ()) if creates == "match_key" else [],
+        "found_by": list(keys) if creates == "match_key" else [],
         "steps": list(capabilities.steps),
         "deletes": "tombstones" if capabilities.tombstones else "full_comparison",
         "read_back": "proven" if capabilities.read_back and not capabilities.consistency_window else "first_sight",
@@ -85,7 +85,7 @@ def _creates(sync: Sync, side: Side, capabilities: Capabilities) -> Creates:
         return "idempotent"
     if capabilities.marker:
         return "marker"
-    if probe_keys(sync, side, capabilities):
+    if any(probe_keys(sync, side, capabilities)):
         return "match_key"
     return "at_risk" if sync.allow_duplicate_creates else "refused"
 

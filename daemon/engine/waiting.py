@@ -23,7 +23,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "conflict": "decide: tallystick conflicts resolve {sync} {key} --take left|right",
     "refused": "correct the value where it is kept; it is sent again when it changes, or on:"
     " tallystick held retry {sync} {key}",
-    "unknown": "the next run looks for what became of the write; what cannot be found is compared by hand",
+    "unknown": "the next run looks for what became of the write; where it found several, remove what is too much, or"
+    " create it all the same: tallystick held retry {sync} {key}",
     "pending": "nothing to do: every run asks the system how its job stands",
     "oscillation": "make the mapping or the system agree with itself; to let it go once more:"
     " tallystick held retry {sync} {key}",
@@ -125,6 +126,8 @@ def _freed(pair: Pair) -> Pair:
     """*pair* without its reason to wait. A record that came back alone looks for a partner like any newcomer."""
     if pair.state == "single":
         return replace(pair, state="held", reason="stale", detail={"why": "a person lets it look for a partner"})
+    if pair.reason == "unknown":
+        return replace(pair, reason="stale", detail={"why": "a person lets it be written again"})
     freed = replace(pair, next_try=0.0, line=b"", detail={k: v for k, v in pair.detail.items() if k != "again"})
     match pair.detail.get("again"):
         case ["left"] if pair.right and not pair.right.seen:

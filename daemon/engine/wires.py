@@ -1,6 +1,7 @@
 """This is where a change becomes a Write for a driver, and the item of a flight that remembers it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors import paths
@@ -56,20 +57,33 @@ def identity(context: Context, decision: Decision, side: Side) -> str:
     return context.notcher.line(["create", side, source.record.id]).hex()
 
 
-def probe_keys(sync: Sync, side: Side, capabilities: Capabilities) -> tuple[str, ...] | None:
-    """The fields of the first match alternative that *side* can look up, so that a lost create can be found again."""
+def unsafe_create(context: Context, change: Change) -> str:
+    """Why a create could be neither repeated nor found again if its answer were lost; empty where it could."""
+    capabilities, end = context.views[change.side].capabilities, context.sync.end(change.side)
+    if capabilities.idempotent_create or capabilities.marker or context.sync.allow_duplicate_creates:
+        return ""
+    if _find(context, change):
+        return ""
+    missing = dict.fromkeys(name for names in probe_keys(context.sync, change.side, capabilities) for name in names)
+    return _NAMELESS.format(end, " or ".join(missing)) if missing else _UNSAFE.format(end)
+
+
+_UNSAFE = (
+    "{0.system}.{0.entity} can neither repeat a create safely nor find it again: give the entity `find` on a match"
+    " field, a `marker` or an idempotency key, or allow_duplicate_creates: true in the sync"
+)
+_NAMELESS = (
+    "a record without {1} cannot be created safely, because {0.system}.{0.entity} could not find it again: give it one,"
+    " give the entity a `marker` or an idempotency key, or allow_duplicate_creates: true in the sync"
+)
+
+
+def probe_keys(sync: Sync, side: Side, capabilities: Capabilities) -> Iterator[tuple[str, ...]]:
+    """The alternatives of match_on by which *side* can look a record up, so that a lost create can be found again."""
     for alternative in sync.match_on:
         lenses = [sync.rule(name).lens(side) for name in alternative.on]
         if all(lens and lens.path and lens.path.text in capabilities.find for lens in lenses):
-            return alternative.on
-    return None
-
-
-def may_create(context: Context, side: Side) -> bool:
-    """Whether a create whose answer is lost can be repeated or found again on *side*."""
-    capabilities = context.views[side].capabilities
-    probed = capabilities.marker or probe_keys(context.sync, side, capabilities)
-    return capabilities.idempotent_create or bool(probed) or context.sync.allow_duplicate_creates
+            yield alternative.on
 
 
 def flight_item(context: Context, decision: Decision, change: Change, write: Write) -> dict[str, Any]:
@@ -154,22 +168,15 @@ def _told(context: Context, change: Change) -> dict[str, Any]:
 
 
 def _find(context: Context, change: Change) -> dict[str, Any] | None:
-    """What to look a created record up by."""
+    """What to look a created record up by: the first alternative of match_on that it has values for."""
     if change.op != "create":
         return None
-    view = context.views[change.side]
-    names = probe_keys(context.sync, change.side, view.capabilities)
-    values = {move.field: move.value for move in change.moves}
-    if names is None or not set(names) <= values.keys():
-        return None
-    found = {}
-    for name in names:
-        rule = context.sync.rule(name)
-        lens = rule.lens(change.side)
-        assert lens
-        assert lens.path
-        found[lens.path.text] = view.written(rule, values[name])
-    return found
+    told = {move.field for move in change.moves}
+    known = probe_keys(context.sync, change.side, context.views[change.side].capabilities)
+    names = next((on for on in known if told.issuperset(on)), ())
+    asked = replace(change, moves=tuple(move for move in change.moves if move.field in names))
+    written = _values(context, asked, None)
+    return {path.text: value for path, value in written.items()} or None
 
 
 def _id(decision: Decision, side: Side) -> str | None:
