@@ -43,7 +43,7 @@ def encoded(value: Any) -> bytes:
     """*value* as bytes that are equal for equal values alone."""
     try:
         return _exactly(value)
-    except (ValueError, TypeError, OverflowError, RecursionError):  # half a character, a key that is no text, too deep
+    except (ValueError, TypeError, OverflowError):  # half a character, a key that is no text
         return repr(value).encode("utf-8", "backslashreplace")
 
 

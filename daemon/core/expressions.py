@@ -46,8 +46,10 @@ class Expression:
             return self._compiled.search(plain(record), options)
         except JMESPathError as fault:
             raise ValueError(f"{self.text}: {_told(fault, self.text)}") from None
-        except (ArithmeticError, TypeError) as fault:
-            raise ValueError(f"{self.text}: {fault or type(fault).__name__}") from None
+        except ArithmeticError as fault:
+            raise ValueError(f"{self.text}: cannot be computed ({type(fault).__name__})") from None
+        except TypeError as fault:
+            raise ValueError(f"{self.text}: {fault}") from None
 
 
 def plain(value: Any) -> Any:

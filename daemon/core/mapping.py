@@ -158,7 +158,7 @@ class Question:
 
 
 def question(text: str) -> Question:
-    """The question that *text* asks; null, false and emptiness mean no. Raises MappingError."""
+    """The question that *text* asks; null, false, zero and emptiness mean no. Raises MappingError."""
     try:
         expression = Expression(text)
     except ExpressionError as fault:
@@ -324,9 +324,8 @@ def _check_sides(
         if side == "left" and back_missing:
             part = "values" if values is not None else "lookup"
             raise MappingError(part, "two left words share a right word, so the way back is unknown", _ONE_WAY)
-        if lens.path is None:
-            help = f"add `owner: {side}`, or `{side}: {{path: ..., write: PATH}}`"
-            raise MappingError(side, f"'{lens.text}' can be read but not written", help)
+        help = f"add `owner: {side}`, or `{side}: {{path: ..., write: PATH}}`"
+        raise MappingError(side, f"'{lens.text}' can be read but not written", help)
 
 
 _ONE_WAY = "add `owner: left`, or give each left word its own right word"

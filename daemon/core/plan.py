@@ -135,6 +135,7 @@ def _by_case(sync: Sync, base: Decision, side: Side, reason: Reason, case: Case)
     why = f"{_LEFT_BY[reason]} on {side}"
     survivor = base.look(other(side))
     if case in ("delete", "deactivate") and survivor.presence == "here":
+        assert survivor.item
         op: Op = "delete" if case == "delete" else "deactivate"
         moves = tuple(_last_words(sync, survivor.item)) if case == "delete" else ()
         change = Change(other(side), op, moves, f"{why}: {case}")
@@ -159,14 +160,10 @@ def _born_sets(sync: Sync, pair: Pair, to: Side, item: Item, line: Line) -> dict
     return {name: Turn(frozenset(), {to: digests}) for name, digests in members.items()}
 
 
-def _last_words(sync: Sync, item: Item | None) -> list[Move]:
+def _last_words(sync: Sync, item: Item) -> list[Move]:
     """What a deleted record said, for the audit log and for undo."""
-    if item is None:
-        return []
     shown = {rule.name: item.values[rule.name] for rule in sync.rules}
-    return [
-        Move(name, None, value, "deleted") for name, value in shown.items() if value is not ABSENT and not empty(value)
-    ]
+    return [Move(name, None, value, "deleted") for name, value in shown.items() if not empty(value)]
 
 
 def _signed(decision: Decision, line: Line, instead: Mapping[str, Any] | None = None) -> Decision:

@@ -1,6 +1,6 @@
 """Each function of expressions by example, and what an expression says of its inputs."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -140,3 +140,99 @@ def test_what_fails_on_a_record_is_a_value_error_with_a_reason(text: str) -> Non
 )
 def test_numbers_may_stand_bare(text: str, value: Any) -> None:
     assert Expression(text)(RECORD, AT) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("l[0:2]", ("l",)), ("reverse(l[::2])", ("l",)), ("upper(t) && l[:1]", ("t", "l")), ("sort_by(l, &x)", ("l",)),
+        ("a.b.c.d", ("a.b.c.d",)), ("a.*.b", ("a",)), ("a.b[].c", ("a.b",)), ("(a | b)", ("a",)),
+        ("a.upper(b)", ("a",)), ("`1`", ()), ("concat(a, a, b, a)", ("a", "b")),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_list_is_read_from_the_whole_list(text: str, paths: tuple[str, ...]) -> None:
+    assert Expression(text).paths == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "zones"),
+    [
+        ("today()", set()), ("today('Asia/Tokyo')", {"Asia/Tokyo"}), ("today(-1)", set()),
+        ("a > today('Asia/Tokyo', `1`) || b[0:1] == today('Europe/Berlin')", {"Asia/Tokyo", "Europe/Berlin"}),
+        ("concat('Asia/Tokyo', today())", set()), ("today('Mars/Base')", set()), ("upper('Asia/Tokyo')", set()),
+    ],
+)  # fmt: skip
+def test_an_expression_knows_whose_midnight_matters(text: str, zones: set[str]) -> None:
+    assert Expression(text).zones == zones
+
+
+def test_dates_of_an_exact_system_are_compared_as_their_text() -> None:
+    record = {"day": date(2026, 3, 1), "at": [datetime(2026, 3, 1, 10, tzinfo=UTC)], "in": {"x": (date(2026, 3, 2),)}}
+
+    assert Expression("day < today()")(record, AT) is True
+    assert Expression("day")(record, AT) == "2026-03-01"
+    assert Expression("at[0]")(record, AT) == "2026-03-01T10:00:00+00:00"
+    assert Expression("in.x")(record, AT) == ["2026-03-02"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("upper(l)", ["A", None, "", "B"]), ("text(mixed)", ["1", "true", "x"]), ("ascii(['é', ['ü']])", ["e", ["ue"]]),
+        ("digits(nested)", [["1"], None]),
+    ],
+)  # fmt: skip
+def test_a_function_of_texts_is_applied_to_every_member_of_a_list(text: str, value: Any) -> None:
+    record = RECORD | {"mixed": [1, True, "x"], "nested": [["a1"], None]}
+
+    assert Expression(text)(record, AT) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("uper(a)", "unknown function uper()"),
+        ("zap(a) || uper(a)", "unknown function uper()"),
+        ("a b", 'Unexpected token: b: Parse error at column 2, token "b" (UNQUOTED_IDENTIFIER), for expression'
+         " (column 3)"),
+        ("upper(", "Invalid jmespath expression: Incomplete expression"),
+        ("", "Invalid JMESPath expression: cannot be empty."),
+        ("a ~ b", "Bad jmespath expression: Unknown token ~ (column 3)"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_an_expression_is_told_in_one_line_with_its_place(text: str, told: str) -> None:
+    with pytest.raises(ExpressionError) as fault:
+        Expression(text)
+
+    assert str(fault.value) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("length(n)", "length(n): length() takes string or array or object, not number"),
+        ("div(n, 0)", "div(n, 0): cannot be computed (DivisionByZero)"),
+        ("add(t, 1)", "a text of 7 characters is not a number"),
+        ("date_add(when, '3 moons')", "'3 moons' is not a span; write 90d, 2w, 12h or 30m"),
+        ("date_add(when, '9999999d')", "date_add(when, '9999999d'): cannot be computed (OverflowError)"),
+        ("join(n, l)", "join(n, l): join() takes string, not number"),
+        ("date_add(when, 'xd')", "'xd' is not a span; write 90d, 2w, 12h or 30m"),
+        ("today('Mars/Base')", "'Mars/Base' is not a time zone"),
+        ("date_format(t, '%Y')", "a text of 7 characters is not an ISO date or time"),
+        ("add(l, 1)", "a list value is not a number"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_record_names_the_expression_or_the_kind_of_value(text: str, told: str) -> None:
+    with pytest.raises(ValueError) as fault:
+        Expression(text)(RECORD, AT)
+
+    assert str(fault.value) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("contains(t, '5 > 3')", False), ('"odd 1".x', 1), ("`[1, 2]`", [1, 2]), ("add(n,-1)", Decimal(4)),
+     ("n>=5", True), ("n <= -5", False), ("concat('(1', '<2')", "(1<2"), ("add(1.5, 2)", Decimal("3.5"))],
+)  # fmt: skip
+def test_bare_numbers_are_found_and_nothing_else_is_touched(text: str, value: Any) -> None:
+    assert Expression(text)(RECORD | {"odd 1": {"x": 1}}, AT) == value

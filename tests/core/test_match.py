@@ -145,3 +145,15 @@ def test_nobody_is_in_two_places() -> None:
         names = [pair[index] for pair in pairs] + list(result.ambiguous[side])
         assert len(names) == len(set(names))
     assert not {n for pair in pairs for n in pair} & ({0, 7, 14} | {102, 108, 114})
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_twins_of_one_side_wait_and_say_how_many_others_there_are(side: str, count: int) -> None:
+    twins = [one(number, "7") for number in range(count)]
+    sides: Any = {"left": [], "right": []} | {side: twins}
+
+    result = found(sides["left"], sides["right"], NUMBER)
+
+    assert result.ambiguous[side] == dict.fromkeys(range(count), count - 1)  # type: ignore[index]
+    assert result.sure == ()
