@@ -38,6 +38,9 @@ def resolve(
 ) -> dict[str, Any]:
     """Answer a conflict for the two values that stand there now. If either changes meanwhile, it is asked again."""
     decision = look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
+    left, right = decision.left.item, decision.right.item
+    if "unknown" in (decision.left.presence, decision.right.presence):
+        raise TallystickError("a record of the pair cannot be read now; try again")
     if not decision.held:
         raise NoSuch(f"'{key}' of {sync.name} has no conflict now; see `tallystick why {sync.name} {quote(key)}`")
     if unknown := sorted(set(fields) - decision.held.keys()):
@@ -50,9 +53,8 @@ def resolve(
     if sets and (fields or sets == names):
         raise TallystickError(_SET.format(sets[0], decision.held[sets[0]], sync.name, quote(key)))
     names = [name for name in names if name not in sets]
-    left, right = decision.left.item, decision.right.item
-    if left is None or right is None:
-        raise TallystickError("a record of the pair cannot be read now; try again")
+    assert left
+    assert right
     if take == "merge":
         _refuse_what_cannot_be_joined(sync, names, left, right)
     rulings = {name: Ruling(take, left.digests[name], right.digests[name]) for name in names}
