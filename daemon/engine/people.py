@@ -16,9 +16,8 @@ from daemon.engine.collecting import children
 from daemon.engine.context import Context, start
 from daemon.engine.family import owners
 from daemon.engine.gather import gather
-from daemon.engine.planning import make_plan
 from daemon.engine.report import Request, line
-from daemon.engine.run import adopting, judge, needs_full, open_pairs, record_ids, shrink_line, shrunken
+from daemon.engine.run import adopting, decide, judge, needs_full, open_pairs, record_ids, shrink_line, shrunken
 from daemon.engine.takeover import take_over, trust_again
 from daemon.store.store import Store
 
@@ -105,7 +104,7 @@ def _open_lines(context: Context) -> Iterator[tuple[bytes, str, frozenset[str]]]
     sights = gather(context.views, context.drivers, context.store, context.row, full=needs_full(context))
     if shrunken(context, sights):
         yield from ((shrink_line(context, side), "shrink", frozenset[str]()) for side in SIDES)
-    context.planned = decisions = make_plan(context, sights, open_pairs(context))
+    context.planned = decisions = decide(context, sights, open_pairs(context))
     verdict = judge(context, decisions)
     yield from ((d.line, str(kind), _records(context, d)) for d, kind in verdict.held)
     if adopting(context):
@@ -143,7 +142,7 @@ def adopt(
 
 def _census(context: Context) -> list[dict[str, Any]]:
     sights = gather(context.views, context.drivers, context.store, context.row, full=True)
-    context.planned = decisions = make_plan(context, sights, open_pairs(context))
+    context.planned = decisions = decide(context, sights, open_pairs(context))
     return [_census_line(context.sync, decision) for decision in decisions]
 
 

@@ -87,7 +87,7 @@ def _run(context: Context) -> Report:
         context.store.save_sync(replace(context.row, salt=UNFINISHED))
         _testify_trips(context, verdict)
         return _report(context, "held", sights, _nothing(context), verdict)
-    plan = _decide(context, sights, busy)
+    plan = decide(context, sights, busy)
     verdict = judge(context, plan)
     _testify_trips(context, verdict)
     told = chosen(context, plan)
@@ -104,7 +104,7 @@ def _plan_only(context: Context) -> Report:
     sights = _gather(context)
     if back := regressions(context, sights):
         return replace(_stopped(context, back), state="planned")
-    context.planned = plan = chosen(context, _decide(context, sights, open_pairs(context)))
+    context.planned = plan = chosen(context, decide(context, sights, open_pairs(context)))
     verdict = judge(context, plan)
     verdict = replace(verdict, trips=(*shrunken(context, sights), *verdict.trips))
     report = _report(context, "planned", sights, plan, verdict)
@@ -128,7 +128,8 @@ def _gather(context: Context) -> Mapping[Side, Sight]:
     return gather(context.views, context.drivers, context.store, context.row, full=full, stop=context.stop)
 
 
-def _decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]) -> Plan:
+def decide(context: Context, sights: Mapping[Side, Sight], busy: frozenset[int]) -> Plan:
+    """The whole plan, and beside it what a person who adopts it should look at."""
     plan = make_plan(context, sights, busy)
     if adopting(context):  # everything was mapped: a path that found nothing stands out
         for view in context.views.values():
