@@ -66,7 +66,7 @@ def testimony(context: Context, side: Side, outcome: Outcome, progress: Progress
         case Pending():
             progress.counts["pending"] += 1
             return None
-        case Lost():
+        case _:
             progress.counts["unknown"] += 1
             return None
 

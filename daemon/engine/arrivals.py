@@ -21,8 +21,6 @@ _OPEN = ("", "reference", "mapping", "conflict")
 def with_arrivals(context: Context, decisions: Sequence[Decision]) -> list[Decision]:
     """The plan again, where references lead to records that get their partner in this very run, and in which order."""
     found = list(decisions)
-    if not context.references.own:
-        return found
     coming: dict[Target, str | None] = {}
     while True:
         arrived = arrivals(context, found)

@@ -23,7 +23,7 @@ _CLASSES = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "!#%+
 
 
 def foretold(context: Context, decision: Decision) -> Decision:
-    """*decision* with what its newborn record will probably be given, for people who look at the plan."""
+    """A create with what its newborn record will probably be given, for people who look at the plan."""
     if not context.sync.births:
         return decision
     return replace(decision, changes=tuple(_foretold(context, decision, change) for change in decision.changes))
@@ -41,8 +41,7 @@ _BLIND = "{0.system}.{0.entity} cannot look up `{1}`, so nobody knows which name
 
 def _foretold(context: Context, decision: Decision, change: Change) -> Change:
     source = decision.look(other(change.side)).item
-    if change.op != "create" or source is None:
-        return change
+    assert source
     at = context.views[change.side].at
     for path in unfindable(context.sync, change.side, context.views[change.side].capabilities.find):
         context.say(_BLIND.format(context.sync.end(change.side), path))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from daemon.core.bits import Bits
-from daemon.core.match import FEW, Ambiguous, Finding, Found, Seat, match
+from daemon.core.match import FEW, Ambiguous, Finding, Seat, match
 from daemon.core.model import Decision, Half, Item, Look, Pair, Reason
 from daemon.core.plan import decide_pair, decide_single
 from daemon.core.rules import SIDES, Side
@@ -94,15 +94,14 @@ class _Findings:
 def _found(findings: Iterable[Finding], lefts: int) -> _Findings:
     told = _Findings(array("L", bytes(8 * lefts)))
     for finding in findings:
-        match finding:
-            case Ambiguous() as torn:
-                told.torn[torn.side][torn.number] = torn
-            case Found(left, right, confirm):
-                told.partners[left] = right
-                told.matched["left"].add(left)
-                told.matched["right"].add(right)
-                if confirm == "ask":
-                    told.asked.add(left)
+        if isinstance(finding, Ambiguous):
+            told.torn[finding.side][finding.number] = finding
+            continue
+        told.partners[finding.left] = finding.right
+        told.matched["left"].add(finding.left)
+        told.matched["right"].add(finding.right)
+        if finding.confirm == "ask":
+            told.asked.add(finding.left)
     return told
 
 
@@ -180,7 +179,7 @@ def _matched(context: Context, lp: Pair, li: Item, rp: Pair, ri: Item, *, asked:
     if asked and decision.line not in context.approved:
         yield replace(held_loner("left", lp, li, "confirm", {"candidate": ri.record.id}), line=decision.line)
         yield held_loner("right", rp, ri, "confirm", {"candidate": li.record.id})
-    elif not still_refused(replace(decision, pair=lp), context.clock()):
+    else:
         yield decision
 
 

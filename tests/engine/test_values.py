@@ -1,0 +1,155 @@
+"""Stories of single values on their way: translated, nested, made of several, told to the log or not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.base import Capabilities
+from daemon.core.births import compile_birth
+from daemon.core.mapping import Place, compile_rule
+from daemon.core.rules import Cases, Match
+from tests.engine.test_bad_days import QuirkyWorld
+from tests.engine.world import World, people_sync, person, rule
+
+NUMBER = rule("number", owner="left")
+BY_NUMBER = (Match(("number",)),)
+
+
+def world_of(folder: Path, *rules: Any, left: Any = None, right: Any = None, **more: Any) -> QuirkyWorld:
+    sync = people_sync(rules=(NUMBER, *rules), match_on=BY_NUMBER, **more)
+    world = QuirkyWorld(folder, left=left or {"L1": person(1)}, right=right, sync=sync)
+    world.adopted()
+    return world
+
+
+def test_a_word_without_a_way_back_holds_its_pair_and_names_the_remedy(tmp_path: Path) -> None:
+    grade = rule("grade", wins="left", values={"A": "junior", "B": "senior"})
+    world = world_of(tmp_path, grade, left={"L1": person(1, grade="A")})
+    (born,) = world.records("right")
+    assert world.records("right")[born]["grade"] == "junior"
+
+    world.right.edit("person", born, {"grade": "chief"})
+    world.run()
+
+    (waiting,) = world.held()
+    assert (waiting["reason"], waiting["why"]) == ("mapping", "grade: the value has no entry in values; add one")
+    assert world.records("left")["L1"]["grade"] == "A"
+    world.right.edit("person", born, {"grade": "senior"})
+    world.run()
+    assert world.records("left")["L1"]["grade"] == "B"
+    world.close()
+
+
+def test_a_field_that_the_log_may_only_know_by_its_digest_shows_no_value(tmp_path: Path) -> None:
+    world = world_of(tmp_path, rule("email", wins="left", audit="digest"))
+    (born,) = world.records("right")
+    for value in ("b@corp.example", "c@corp.example", "b@corp.example"):
+        world.left.edit("person", "L1", {"email": value})
+        world.run()
+
+    told = [entry["fields"]["email"] for entry in world.entries("outcome") if entry["op"] == "update"]
+
+    assert world.records("right")[born]["email"] == "b@corp.example"
+    assert told[0]["after"] == told[1]["before"] == told[2]["after"] != told[1]["after"]
+    assert all("corp" not in str(entry) for entry in world.entries())
+    world.close()
+
+
+def _terse(ask: Any) -> Any:
+    """A system that does not mention what is empty."""
+
+    def said(record: Any) -> Any:
+        address = {name: value for name, value in (record.fields.get("address") or {}).items() if value is not None}
+        return replace(record, fields={**record.fields, "address": address})
+
+    def answer(*asked: Any, **how: Any) -> Any:
+        for told in ask(*asked, **how):
+            yield said(told) if hasattr(told, "fields") else replace(told, records=tuple(map(said, told.records)))
+
+    return answer
+
+
+def test_only_what_stood_there_is_what_an_update_expects_to_find(tmp_path: Path) -> None:
+    city = compile_rule("city", left=Place("city"), right=Place("address.city"), wins="left")
+    street = compile_rule("street", left=Place("street"), right=Place("address.street"), wins="left")
+    world = world_of(tmp_path, city, street, left={"L1": person(1, city="Rome", street=None)})
+    (born,) = world.records("right")
+    assert world.records("right")[born]["address"] == {"city": "Rome"}
+    world.crm.writes.clear()
+    world.crm.read, world.crm.get = _terse(world.right.read), _terse(world.right.get)  # type: ignore[method-assign]
+
+    world.left.edit("person", "L1", {"city": "Oslo", "street": "Main 1"})
+    world.run()
+
+    (write,) = world.crm.writes
+    assert write.fields == {"address": {"city": "Oslo", "street": "Main 1"}}
+    assert write.before == {"address": {"city": "Rome"}}
+    assert world.records("right")[born]["address"] == {"city": "Oslo", "street": "Main 1"}
+    world.close()
+
+
+def test_a_value_that_comes_back_through_an_expression_is_stable(tmp_path: Path) -> None:
+    seen = Place("lower(concat(tag, default(suffix, '')))", write="tag")
+    code = compile_rule("code", left=Place("tag"), right=seen, wins="left")
+    world = world_of(tmp_path, code, left={"L1": person(1, tag="abc")})
+    world.crm.read_back = False
+
+    world.left.edit("person", "L1", {"tag": "def"})
+    world.run()
+
+    assert world.shown("right")["1"]["tag"] == "def"
+    world.right.edit("person", next(iter(world.records("right"))), {"tag": "GHI"})
+    world.run()
+    assert world.records("left")["L1"]["tag"] == "ghi"
+    assert world.run(full=True).counts.get("written", 0) == 0
+    world.close()
+
+
+def test_a_value_made_of_two_moves_with_either(tmp_path: Path) -> None:
+    both = compile_rule("name", left=Place("join_present(' ', [first, last])"), right=Place("name"), owner="left")
+    world = world_of(tmp_path, both, left={"L1": person(1, first="Ada", last="King")})
+    assert world.shown("right")["1"]["name"] == "Ada King"
+
+    for edit, name in (({"last": "Byron"}, "Ada Byron"), ({"first": None}, "Byron")):
+        world.left.edit("person", "L1", edit)
+        world.run()
+        assert world.shown("right")["1"]["name"] == name
+    world.close()
+
+
+@pytest.mark.parametrize("version", ["5", "2026-05-28T10:00:00", ""])
+def test_a_version_that_is_no_time_with_its_zone_decides_no_clash(tmp_path: Path, version: str) -> None:
+    caps = Capabilities(precondition=False, find=frozenset({"number"}), batch=50, times_trusted=True)
+    people = {"1": person(1)}
+    world = World(
+        tmp_path, left=people, right=people, capabilities={"left": caps, "right": caps},
+        sync=people_sync(rules=(NUMBER, rule("phone", wins="newest")), match_on=BY_NUMBER),
+    )  # fmt: skip
+    for driver in (world.left, world.right):
+        driver._version = lambda entity: version  # type: ignore[method-assign]
+    world.adopted()
+    world.left.edit("person", "1", {"phone": "L"})
+    world.right.edit("person", "1", {"phone": "R"})
+
+    world.run()
+
+    clash = "changed on both sides, wins: newest, but left tells no time that can be trusted"
+    assert world.held()[0]["fields"] == {"phone": clash}
+    world.close()
+
+
+def test_what_was_given_at_birth_is_not_given_again_with_an_edit(tmp_path: Path) -> None:
+    welcome = compile_birth("welcome", known=("number",), right=Place("note"), value="concat('no. ', number)")
+    world = world_of(tmp_path, rule("tag", wins="left"), births=(welcome,), cases=Cases(new_right="ignore"))
+    (born,) = world.records("right")
+    assert world.records("right")[born]["note"] == "no. 1"
+    world.right.edit("person", born, {"note": "rewritten by its user"})
+
+    world.left.edit("person", "L1", {"tag": "edited"})
+    world.run()
+
+    assert world.records("right")[born].items() >= {"tag": "edited", "note": "rewritten by its user"}.items()
+    assert world.entries("outcome")[-1]["fields"].keys() == {"tag"}
+    world.close()
