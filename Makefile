@@ -1,6 +1,8 @@
 # make test   everything that has to hold: lint, types, room boundaries, tests        make demo   watch it work
 # make lint   the first three alone      make bench   the standing benchmark          make clean  forget it all
 # make soak   the random machine for about an hour, differently every time; TALLYSTICK_SEED=n plays one seed again
+# make coverage   fails unless the tests of the core and the engine reach every line and every branch of them
+# make mutants    breaks the core in thousands of ways and tells which its tests let pass; MODULES="merge plan" for some
 #
 # Each target sets itself up on a fresh Debian with Python 3.11 or newer, as root or not. Where a Debian package that
 # tests need cannot be installed, those tests skip and say so; with CI=true that is a failure.
@@ -16,9 +18,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?=
 PYTEST_ARGS ?=
+MODULES ?= *
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: test lint demo bench soak packages clean
+.PHONY: test lint demo bench soak coverage mutants packages clean
 
 test: $(VENV)/.test packages lint
 	$(BIN)/pytest -m "not bench" $(PYTEST_ARGS)
@@ -40,8 +43,22 @@ bench: $(VENV)/.test packages
 soak: $(VENV)/.test
 	TALLYSTICK_SOAK=1 $(BIN)/pytest tests/engine/test_machine.py $(PYTEST_ARGS)
 
+# The random machine stays out: what only it reaches today it may miss tomorrow.
+coverage: $(VENV)/.test
+	$(BIN)/coverage run -m pytest tests/core tests/engine --ignore tests/engine/test_machine.py -q $(PYTEST_ARGS)
+	$(BIN)/coverage report
+
+# Kept in mutants/ from one time to the next: only what changed is tried again. `mutmut show NAME` prints a survivor.
+mutants: $(VENV)/.mutants
+	set -f
+	$(BIN)/mutmut run $(MODULES:%=daemon.core.%.*)
+	$(BIN)/mutmut results
+	$(BIN)/mutmut results --all true | awk '
+	    { split($$1, part, "."); tried[part[3]] += !/not checked/; let_pass[part[3]] += /survived|no tests/ }
+	    END { for (m in tried) if (tried[m]) printf "%-12s %5d mutants, %d let pass\n", m, tried[m], let_pass[m] }' | sort
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist mutants .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the virtual environment; a stamp says for what it was made ready ---
@@ -69,6 +86,11 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo 'installing Tallystick and what its tests need into $(VENV) ...'
 	$(BIN)/pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/.product
+
+$(VENV)/.mutants: $(VENV)/.test
+	@echo 'installing what breaks the core into $(VENV) ...'
+	$(BIN)/pip install --quiet --editable '.[mutants]'
+	touch $@
 
 # --- Debian packages that some tests need: real servers, and the checker of our units ---
 

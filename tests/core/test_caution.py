@@ -1,5 +1,6 @@
 """A sync whose memory may be old asks instead of deciding."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -17,7 +18,7 @@ def test_nobody_is_deleted_for_being_gone(place: str, case: Any) -> None:
     careful = cautious(sync(rule(), cases=Cases(**{place: case})))
 
     waits = "hold" if case in ("delete", "deactivate") else case
-    assert careful.cases == Cases(**{place: waits})
+    assert careful.cases == Cases(**{place: waits}, recreated="hold", merged="hold")
 
 
 @pytest.mark.parametrize("wins", ["left", "right", "newest", "min", "max", "ask"])
@@ -25,6 +26,12 @@ def test_every_clash_is_asked(wins: Any) -> None:
     (law,) = cautious(sync(rule(wins=wins))).rules
 
     assert (law.wins, law.first) == ("ask", "ask")
+
+
+def test_nobody_takes_the_place_of_another() -> None:
+    careful = cautious(sync(rule(), cases=Cases(recreated="relink", merged="follow", mapping_changed="left")))
+
+    assert careful.cases == Cases(recreated="hold", merged="hold", mapping_changed="left")
 
 
 def test_what_was_said_of_first_contact_stays_and_an_owner_needs_nobody() -> None:
@@ -40,5 +47,10 @@ def test_nothing_else_is_touched() -> None:
 
     careful = cautious(law)
 
-    assert (careful.cases, careful.guards, careful.rev, careful.name) == (cases, law.guards, "r", "s")
+    assert (careful.cases, careful.guards, careful.rev, careful.name) == (
+        replace(cases, merged="hold"),
+        law.guards,
+        "r",
+        "s",
+    )
     assert [one.name for one in careful.rules] == ["f", "g"]
