@@ -105,8 +105,7 @@ def _inputs(node: Mapping[str, Any]) -> Iterator[str]:
         yield from _inputs(node["children"][0])
     elif kind not in ("literal", "expref"):
         for child in node.get("children", ()):
-            if isinstance(child, Mapping):
-                yield from _inputs(child)
+            yield from _inputs(child)
 
 
 def _chain(node: Mapping[str, Any]) -> tuple[str, ...]:

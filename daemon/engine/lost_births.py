@@ -111,9 +111,7 @@ def _look_for(context: Context, item: Mapping[str, Any], pair: Pair) -> Record |
     record = found[0]
     claimed = context.store.pairs.known(context.row.id, side, [record.id])
     if claimed and claimed[record.id].key != pair.key:
-        return {"result": "unknown", "message": "the match is another pair's record"}, held_open(
-            pair, "the match is taken"
-        )
+        return {"result": "unknown", "message": "the match is another pair's record"}, read_again(pair, "stale")
     return record
 
 

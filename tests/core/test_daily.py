@@ -3,6 +3,7 @@
 from daemon.core.daily import Budget, Spent, budgets
 from daemon.core.guards import Verdict, guard
 from daemon.core.limits import Guards, Limit
+from daemon.core.model import Decision, Look, Pair
 from tests.core.things import sync, update, writing
 
 MORNING = 1_780_000_020.0
@@ -71,3 +72,11 @@ def test_blanking_has_a_budget_per_field() -> None:
     assert guard(agreed, [blanking], 9, (), spent=spent((MORNING, 2), budget=("blanked", "f"))).trips == ()
     verdict = guard(agreed, [blanking], 9, (), spent=spent((MORNING, 3), budget=("blanked", "f")))
     assert str(verdict.trips[0]).startswith("would blank `f` of 1 of 9 pairs; 3 are allowed in 24 hours and 3 were")
+
+
+def test_what_writes_nothing_draws_on_nothing() -> None:
+    link = Decision(Pair(1), Look("here"), Look("here"), new=True)
+
+    assert list(budgets(link)) == []
+    assert list(budgets(update(1))) == [("updates", "")]
+    assert list(budgets(writing(1, "deactivate"))) == [("deletes", "")]

@@ -26,7 +26,7 @@ FIELDS: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "digest"), FIELDS, ids=[repr(value) for value, _ in FIELDS])
+@pytest.mark.parametrize(("value", "digest"), FIELDS, ids=[type(value).__name__ for value, _ in FIELDS])
 def test_the_digest_of_a_field_never_changes(value: Any, digest: str) -> None:
     assert NOTCHER.field("left", "L1", "f", value).hex() == digest
 
@@ -43,7 +43,7 @@ def test_no_other_digest_changes_either() -> None:
 ODD: list[Any] = ["\ud800", "\ud801", {1: "x"}, {2: "x"}, {1: "\ud800"}, object, {("a", 1): "ä"}]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=map(repr, ODD))
+@pytest.mark.parametrize("odd", ODD, ids=[str(n) for n in range(len(ODD))])
 def test_what_json_cannot_say_has_a_digest_too(odd: Any) -> None:
     digest = NOTCHER.field("left", "L1", "f", odd)
 
