@@ -17,9 +17,10 @@ from typing import Any, Literal
 import msgspec
 
 from connectors.base import Permanent
+from connectors.numbers import exact
 
 ENCODER = msgspec.json.Encoder(decimal_format="number")
-DECODER = msgspec.json.Decoder(float_hook=Decimal)
+DECODER = msgspec.json.Decoder(float_hook=exact)
 BOM = "\ufeff"
 
 

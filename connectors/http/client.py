@@ -15,7 +15,6 @@ Every other answer is a Response, whatever its status.
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from threading import Lock
 from typing import Any
 from urllib.parse import urljoin
@@ -27,8 +26,9 @@ from connectors.base import Permanent, Temporary
 from connectors.http.auth import Credentials
 from connectors.http.inflate import BadCoding, TooLarge, read_body
 from connectors.http.transport import Exchange, Transport, exchange
+from connectors.numbers import exact
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_decoder = msgspec.json.Decoder(float_hook=exact)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _HANDSHAKE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _USUAL_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "tallystick"}

@@ -12,9 +12,10 @@ from connectors.base import Permanent, Record
 from connectors.http.client import encode_json
 from connectors.http.facts import CursorFacts, Entity, Relation, VersionRule
 from connectors.http.templates import as_text
+from connectors.numbers import exact
 from connectors.paths import ABSENT, Path
 
-_parts = msgspec.json.Decoder(list[Any], float_hook=Decimal)
+_parts = msgspec.json.Decoder(list[Any], float_hook=exact)
 
 
 class Shape:

@@ -20,13 +20,14 @@ import msgspec
 import sqlalchemy as sa
 
 from connectors.base import Permanent
+from connectors.numbers import exact
 
 Kind: TypeAlias = Literal[
     "text", "integer", "decimal", "float", "boolean", "date", "datetime", "json", "binary", "other"
 ]
 
 ENCODER = msgspec.json.Encoder(decimal_format="number")
-DECODER = msgspec.json.Decoder(float_hook=Decimal)
+DECODER = msgspec.json.Decoder(float_hook=exact)
 
 _INTEGER = re.compile(r"-?[0-9]+\Z")
 _KINDS: tuple[tuple[type[Any], Kind], ...] = (

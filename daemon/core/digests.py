@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from connectors.numbers import writable
 from connectors.paths import Absent
 from daemon.core.rules import Side
 
@@ -34,7 +35,7 @@ def one_number(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [one_number(member) for member in value]
     exact = Decimal(repr(value)) if isinstance(value, float) else value
-    if not isinstance(exact, Decimal) or not exact.is_finite():
+    if not isinstance(exact, Decimal) or not exact.is_finite() or not writable(exact):
         return value
     return int(exact) if exact == exact.to_integral_value() else Decimal(f"{exact:f}".rstrip("0"))
 

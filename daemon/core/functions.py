@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jmespath import functions
 
+from connectors.numbers import DIGITS, writable
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 _ANY: dict[str, list[str]] = {"types": []}
 _REST: dict[str, Any] = {"types": [], "variadic": True}
@@ -169,9 +171,12 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
 def number(value: Any) -> Decimal:
     """*value* as an exact number. Raises ValueError for anything else."""
     try:
-        return Decimal(str(value).strip())
+        found = Decimal(str(value).strip())
     except InvalidOperation:
         raise ValueError(f"{kind(value)} is not a number") from None
+    if not writable(found):
+        raise ValueError(f"{kind(value)} has more than {DIGITS} digits when it is written out")
+    return found
 
 
 def kind(value: Any) -> str:

@@ -92,3 +92,10 @@ def test_names_are_alike_for_every_sync_that_gives_them_in_one_place() -> None:
     assert name_digest(KEY, place, "ada") != name_digest(KEY, ("crm", "person", "mail"), "ada")
     assert name_digest(KEY, place, "ada") != name_digest(KEY, place, "bob")
     assert name_digest(KEY, place, "ada") != name_digest(b"j" * 32, place, "ada")
+
+
+def test_a_number_that_would_fill_the_memory_has_its_digest_at_once() -> None:
+    huge, tiny = Decimal("1e999999999"), Decimal("1e-999999999")
+
+    assert NOTCHER.match(0, [huge]) != NOTCHER.match(0, [tiny])
+    assert NOTCHER.match(0, [huge]) == NOTCHER.match(0, [Decimal("1e999999999")])

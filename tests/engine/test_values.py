@@ -153,3 +153,14 @@ def test_what_was_given_at_birth_is_not_given_again_with_an_edit(tmp_path: Path)
     assert world.records("right")[born].items() >= {"tag": "edited", "note": "rewritten by its user"}.items()
     assert world.entries("outcome")[-1]["fields"].keys() == {"tag"}
     world.close()
+
+
+def test_a_number_that_would_fill_the_memory_holds_its_record_and_no_other(tmp_path: Path) -> None:
+    left = {"L1": person(1, age="1e999999999"), "L2": person(2, age="42")}
+
+    world = world_of(tmp_path, rule("age", wins="left", type="integer"), left=left)
+
+    assert {number: fields["age"] for number, fields in world.shown("right").items()} == {"2": 42}
+    fault = "left: a text of 11 characters has more than 5000 digits when it is written out"
+    assert world.held()[0]["fields"] == {"age": fault}
+    world.close()
