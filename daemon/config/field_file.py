@@ -40,7 +40,7 @@ class PlaceConfig(Facts):
     """How this side writes the value: strftime (%d.%m.%Y) for dates and times; alpha2, alpha3, numeric or name for
     countries; `text` writes any value as text. Default: as the type has it."""
     zone: Zone | None = None
-    """Time zone of times that carry none."""
+    """Time zone of times that carry none, and of those that are written by a `format`."""
 
 
 PlaceText: TypeAlias = Annotated[PlaceConfig, BeforeValidator(_place)]

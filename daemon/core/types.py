@@ -36,7 +36,7 @@ class Form:
     format: str | None = None
     """strftime for dates and times, `text` for numbers as text, alpha3 | name | numeric for countries."""
     zone: str | None = None
-    """Time zone of times that carry none."""
+    """Time zone of times that carry none, and of those that are written by a `format`."""
 
 
 PLAIN = Form()
@@ -70,7 +70,8 @@ def writer(name: str | None, form: Form) -> Callable[[Any], Any]:
         return _guarded(lambda value: ("true" if value else "false") if isinstance(value, bool) else str(value))
     if name == "country":
         return _guarded(lambda value: _country_as(value, shown))
-    return _guarded(lambda value: value.strftime(shown))
+    there = ZoneInfo(form.zone) if form.zone else None
+    return _guarded(lambda value: (value.astimezone(there) if there else value).strftime(shown))
 
 
 def form_fault(name: str | None, form: Form) -> str | None:
@@ -164,7 +165,10 @@ def _datetime(value: Any, form: Form) -> datetime:
         if form.zone is None:
             raise ValueError(f"{kind(value)} has no time zone; say `zone: Europe/Berlin` beside the path")
         moment = moment.replace(tzinfo=ZoneInfo(form.zone))
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # 9999-12-31 west of Greenwich
+        raise ValueError(f"{kind(value)} is a time beyond the calendar, once it is told in UTC") from None
 
 
 def _moment(text: str, form: str | None) -> datetime:

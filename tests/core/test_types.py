@@ -163,3 +163,35 @@ def test_a_form_that_fits_is_not(form: Form) -> None:
 def test_what_counts_as_empty() -> None:
     assert all(empty(value) for value in (None, ABSENT, "", []))
     assert not any(empty(value) for value in (0, False, " ", {}, [None]))
+
+
+@pytest.mark.parametrize("name", ["integer", "decimal"])
+@pytest.mark.parametrize("raw", ["1e999999999", Decimal("1e999999999"), "-1e-999999999", "1e5001"])
+def test_a_number_that_would_fill_the_memory_is_refused(name: str, raw: Any) -> None:
+    with pytest.raises(ValueError, match="has more than 5000 digits when it is written out"):
+        parse(name, raw)
+
+
+def test_a_big_number_is_none_of_them() -> None:
+    assert parse("integer", "1e5000") == 10**5000
+    assert parse("decimal", "1e-5000") == Decimal("1e-5000")
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        (datetime(2026, 6, 1, 10, tzinfo=UTC), "01.06.2026 12:00"),
+        (datetime(2026, 1, 1, 23, 30, tzinfo=UTC), "02.01.2026 00:30"),
+        (datetime(2026, 3, 29, 1, 0, tzinfo=UTC), "29.03.2026 03:00"),
+    ],
+)
+def test_a_time_is_written_in_the_zone_in_which_it_is_read(moment: datetime, shown: str) -> None:
+    berlin = Form(format="%d.%m.%Y %H:%M", zone="Europe/Berlin")
+
+    assert writer("datetime", berlin)(moment) == shown
+    assert parse("datetime", shown, berlin) == moment
+
+
+def test_a_time_beyond_the_calendar_is_told() -> None:
+    with pytest.raises(ValueError, match="is a time beyond the calendar, once it is told in UTC"):
+        parse("datetime", "9999-12-31T23:59:59-05:00")
