@@ -45,7 +45,7 @@ def encoded(value: Any) -> bytes:
     try:
         return _exactly(value)
     except (ValueError, TypeError, OverflowError):  # half a character, a key that is no text
-        return repr(value).encode("utf-8", "backslashreplace")
+        return repr(value).encode()
 
 
 def name_digest(key: bytes, place: Sequence[str], value: Any) -> bytes:

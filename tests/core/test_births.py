@@ -177,3 +177,28 @@ def test_the_places_that_a_side_cannot_look_up_are_named() -> None:
     assert unfindable(law, "right", {"alias", "uid"}) == []
     assert unfindable(law, "right", ()) == ["uid", "alias"]
     assert unfindable(law, "left", ()) == []
+
+
+def test_a_copied_value_is_read_as_its_type_in_its_region() -> None:
+    made = birth("tel", left=Place("tel"), type="phone", region="DE")
+
+    assert made.rule.left is not None
+    assert made.rule.left.read({"tel": "030 123456"}, AT) == "+4930123456"
+
+
+def test_a_date_made_at_birth_is_one() -> None:
+    assert candidates(birth(value="today()", type="date")) == [AT.date()]
+    assert candidates(birth(tries=["today()", "concat(today(), n)"], last=2)) == ["2026-03-28", "2026-03-282"]
+
+
+def test_a_left_newborn_is_foretold_and_looked_up_on_the_left() -> None:
+    login = compile_birth("no", known=KNOWN, left=Place("no"), tries=["first"])
+    day = compile_birth("day", known=KNOWN, left=Place("day"), value="today()")
+    law = sync(births=(login, day))
+
+    assert list(likely(law, "left", item(ADA), AT)) == [
+        ("no", "Ada", "generated at birth"), ("day", "2026-03-28", "set at birth"),
+    ]  # fmt: skip
+    assert list(likely(law, "right", item(ADA), AT)) == []
+    assert unfindable(law, "left", ()) == ["no"]
+    assert unfindable(law, "right", ()) == []

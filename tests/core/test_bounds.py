@@ -91,3 +91,10 @@ def test_at_adoption_what_goes_too_far_waits_apart() -> None:
 
     assert [(d.pair.key, kind) for d, kind in verdict.held] == [(1, "adopt"), (2, "values")]
     assert [(t.kind, t.count) for t in verdict.trips] == [("adopt", 1), ("values", 1)]
+
+
+def test_a_float_is_the_number_that_it_shows() -> None:
+    change = Change("right", "update", (Move("f", 0.1, None, ""),))
+    decision = Decision(Pair(1), Look("here"), Look("here"), (change,))
+
+    assert crossings({"f": Bound(least=D("0.1"), most=D("0.1"))}, decision) == {}

@@ -80,3 +80,10 @@ def test_what_writes_nothing_draws_on_nothing() -> None:
     assert list(budgets(link)) == []
     assert list(budgets(update(1))) == [("updates", "")]
     assert list(budgets(writing(1, "deactivate"))) == [("deletes", "")]
+
+
+def test_a_whole_days_worth_passes_when_all_of_it_is_free_again() -> None:
+    before = spent((MORNING, 1))
+
+    assert "they pass from 2026-05-29 20:28 on" in judged(3, before, per_day=3).trips[0].day
+    assert "they are more than a whole day's" in judged(4, before, per_day=3).trips[0].day

@@ -1,5 +1,6 @@
 """Stories of mass changes that somebody announced."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -54,3 +55,20 @@ def test_of_two_the_first_that_names_a_limit_counts() -> None:
         "announced until 2027-01-03 00:00 (CHG00901): other limits hold for updates",
         "announced until 2028-01-01 00:00: other limits hold for updates, creates, values.amount",
     ]
+
+
+def test_what_an_announcement_does_not_name_stays_and_the_log_keeps_the_rest() -> None:
+    begins, ends = datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 1, 2, tzinfo=UTC)
+    updates = Limit(share=1.0)
+    announced = Announced(begins, ends, {"updates": updates}, reason="new year")
+    wider = replace(announced, shrink=0.9, values={"price": Bound(most=5)})
+
+    now, found = in_force(Guards(shrink=0.2, expect=(announced,)), begins)
+    widened, _ = in_force(Guards(shrink=0.2, expect=(wider,)), begins)
+
+    assert (now.shrink, now.updates, found) == (0.2, updates, (announced,))
+    assert widened.shrink == 0.9
+    assert wider.told() == {
+        "from": "2027-01-01T00:00:00+00:00", "until": "2027-01-02T00:00:00+00:00",
+        "guards": ["updates", "shrink", "values.price"], "reason": "new year",
+    }  # fmt: skip

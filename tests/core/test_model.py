@@ -84,6 +84,8 @@ def test_bits_hold_what_was_put_in_and_nothing_else() -> None:
     few.add(4096 * 8)
     assert [n for n in range(4095 * 8, 4098 * 8) if n in few] == [4096 * 8]
     assert len(few._bytes) == 4097
+    few.add(4097 * 8)
+    assert len(few._bytes) == 4097 + 4096
 
 
 def test_a_few_numbers_cost_one_page() -> None:

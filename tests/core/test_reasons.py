@@ -264,3 +264,42 @@ def test_a_line_is_given_to_what_changes_or_is_new_and_to_nothing_else() -> None
     assert link.line == line([["L", "R"], []])
     assert changed.line == line([["L", "R"], [["right", "update", [["f", "a", "b"]]]]])
     assert decided(GONE, GONE).line == b""
+
+
+def test_each_side_is_measured_by_its_own_half() -> None:
+    decision = decide_pair(sync(rule()), AGREED, seen("left"), seen("right", "b"), line)
+
+    assert [(c.side, m.value, m.why) for c in decision.changes for m in c.moves] == [("left", "b", "changed on right")]
+    assert not decision.new
+
+
+def remapping(held: Any = (), *, settled: bool = False, **looks: Any) -> Decision:
+    """A pair whose fields lie elsewhere on the left than they did when it was settled."""
+    law = sync(rule("f"), rule("g"), rev="f=2;g=1", remapped=frozenset({"f", "f.left", "g.left"}))
+    detail = {"remapped": list(held)} if held else {}
+    known = pair({"f": "old place", "g": "o"}, {"f": "o", "g": "o"}, rev=law.mark if settled else b"old", detail=detail)
+    return decide_pair(law, known, here(looks.get("left", {"f": "n", "g": "o"})), here({"f": "o", "g": "o"}), line)
+
+
+MOVED = "the mapping changed, cases.mapping_changed: hold"
+
+
+def test_what_lies_elsewhere_since_the_pair_was_settled_is_no_edit() -> None:
+    decision = remapping()
+
+    assert (decision.state, decision.reason, decision.changes) == ("held", "conflict", ())
+    assert decision.held == {"f": MOVED}
+    assert decision.detail == {"fields": {"f": MOVED}, "remapped": ["f", "f.left"]}
+
+
+def test_a_pair_that_was_settled_since_has_edits_again() -> None:
+    decision = remapping(settled=True)
+
+    assert [(c.side, m.field, m.value) for c in decision.changes for m in c.moves] == [("right", "f", "n")]
+
+
+def test_what_is_held_for_its_mapping_stays_so_whatever_was_settled_meanwhile() -> None:
+    decision = remapping(["f.left"], settled=True)
+
+    assert decision.held == {"f": MOVED}
+    assert decision.detail["remapped"] == ["f.left"]

@@ -13,6 +13,8 @@ from daemon.core.revisions import changed_parts, remapped, told_mapping
         ("a=1;b=1", "b=1", set(), "the mapping"),
         ("", "a=1", set(), "the mapping"),
         ("1", "a=1", set(), "the mapping"),
+        ("z=1", "a=1;b=1;c=1;d=1;e=1", set("abcde"), "the mapping of a, b, c, d, e"),
+        ("z=1", "a=1;b=1;c=1;d=1;e=1;f=1", set("abcdef"), "the mapping of a, b, c, d, e and 1 more"),
         ("z=1", "a=1;b=1;c=1;d=1;e=1;f=1;g=1", set("abcdefg"), "the mapping of a, b, c, d, e and 2 more"),
     ],
 )

@@ -42,6 +42,14 @@ def test_each_side_takes_what_has_a_path_there() -> None:
     assert [one.name for one in law.writable("right")] == ["f", "name"]
 
 
+def test_a_mapping_has_a_mark_of_four_bytes() -> None:
+    marks = {sync(rev=rev).mark for rev in ("", "f=1", "f=2")}
+
+    assert {len(mark) for mark in marks} == {4}
+    assert len(marks) == 3
+    assert sync(rev="f=1").mark == sync(rule("f"), rev="f=1").mark
+
+
 def test_births_are_found_by_name_like_every_field() -> None:
     law = full_sync()
 
