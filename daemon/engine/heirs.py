@@ -83,7 +83,7 @@ class Heirs:
         context, half = self._context, decision.pair.half(side)
         assert half
         answer = self._survivor(side, into)
-        if isinstance(answer, Gone):
+        if isinstance(answer, Gone) and not answer.into:
             return decision  # whoever it was merged into is gone as well
         what = f"{half.id} was merged into {into} on {side}"
         if not isinstance(answer, Record):
@@ -107,7 +107,7 @@ class Heirs:
         return replace(_waits(decision, "merged", why), detail={"why": why, "heir": {side: answer.id}})
 
     def _survivor(self, side: Side, into: str) -> object:
-        """The record that is left at the end of a chain of merges."""
+        """The record that is left at the end of a chain of merges; of one too long to follow, its last link."""
         answer: object = None
         for _ in range(HOPS):
             answer = self._context.get(side, [into])[into]

@@ -92,7 +92,7 @@ def test_a_directory_that_falls_silent_between_two_newcomers_leaves_the_second_f
     report = office.run()
 
     assert report.state == "postponed"
-    assert report.problems == ("crm: connection reset; nobody can say by what name a record is referred to",)
+    assert report.problems == ("crm: connection reset; nobody can say how the records stand that others depend on",)
     assert [fields["name"] for fields in office.records("right").values()] == ["Ada"]
     crm.silent, crm.after_write = False, crm.name
     office.run()

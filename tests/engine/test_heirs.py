@@ -319,3 +319,40 @@ def test_a_successor_that_found_a_partner_meanwhile_cannot_be_chosen(tmp_path: P
     with pytest.raises(NoSuch, match="record 'L77' on left does not look for a partner any more"):
         world.retry("L1")
     world.close()
+
+
+@pytest.mark.parametrize(("merges", "waits"), [(5, False), (6, True)])
+def test_a_chain_of_merges_too_long_to_follow_waits_and_deletes_nothing(
+    tmp_path: Path, merges: int, waits: bool
+) -> None:
+    world = world_with(tmp_path, 1)
+    world.left.put("person", person(9), f"M{merges}")
+    for step in range(1, merges):
+        world.left.put("person", person(100 + step), f"M{step}")
+    for one, into in [("L1", "M1"), *((f"M{step}", f"M{step + 1}") for step in range(1, merges))]:
+        world.left.merge("person", one, into)
+
+    world.run()
+
+    assert set(world.records("right")) == {"R1"} | ({"person-1"} if waits else set())
+    assert [told["why"] for told in world.held()] == (
+        ["L1 was merged into M1 on left, which cannot be read"] if waits else []
+    )
+    world.close()
+
+
+def test_a_survivor_that_nobody_looks_for_waits_with_the_pair_all_the_same(tmp_path: Path) -> None:
+    world = world_with(tmp_path, 1, merged="hold", new_left="ignore")
+    world.left.put("person", person(9), "L9")
+    world.run()
+    assert ("L9", None, "single", "ignored") in world.pairs()
+
+    world.left.merge("person", "L1", "L9")
+    world.run()
+
+    (told,) = world.held()
+    assert told["why"] == "L1 was merged into L9 on left; `held retry` lets L9 go on for it"
+    world.retry("L1")
+    assert world.run().state == "done"
+    assert world.pairs() == [("L9", "R1", "active", "")]
+    world.close()

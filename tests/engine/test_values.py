@@ -10,6 +10,7 @@ from connectors.base import Capabilities
 from daemon.core.births import compile_birth
 from daemon.core.mapping import Place, compile_rule
 from daemon.core.rules import Cases, Match
+from tests.engine.quirks import rewriting
 from tests.engine.test_bad_days import QuirkyWorld
 from tests.engine.world import World, people_sync, person, rule
 
@@ -163,4 +164,17 @@ def test_a_number_that_would_fill_the_memory_holds_its_record_and_no_other(tmp_p
     assert {number: fields["age"] for number, fields in world.shown("right").items()} == {"2": 42}
     fault = "left: a text of 11 characters has more than 5000 digits when it is written out"
     assert world.held()[0]["fields"] == {"age": fault}
+    world.close()
+
+
+def test_a_newborn_whose_values_the_system_rewrites_is_agreed_on_as_it_stands(tmp_path: Path) -> None:
+    world = world_of(tmp_path, rule("tag", wins="left"))
+    world.crm.always = rewriting(lambda fields: {**fields, "tag": str(fields["tag"]).upper()})
+
+    world.left.put("person", person(2, tag="new"), "L2")
+    assert world.run().state == "done"
+
+    assert world.shown("right")["2"]["tag"] == "NEW"
+    assert world.run(full=True).counts.get("written", 0) == 0
+    assert world.records("left")["L2"]["tag"] == "new"
     world.close()
