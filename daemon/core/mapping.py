@@ -119,7 +119,7 @@ def compile_rule(
         named = {side: member_wise(merge, _named, owner, side) for side in SIDES}
         lenses = {side: _reference_lens(side, place, named[side], number=number) for side, place in places.items()}
     if lookup and lookup.by:
-        lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, lenses[_owner_of_lookup(owner)], merge)
+        lenses[_owner_of_lookup(owner)] = _lookup_lens(lookup, merge)  # a path of its own would be a second truth
     if merge:
         _check_set_lenses(lenses)
     if not birth:
@@ -204,13 +204,12 @@ def _expression_lens(side: Side, place: Place, read: Step, write: Step | None, n
     )
 
 
-def _lookup_lens(lookup: Lookup, shown: Lens | None, merge: Merge) -> Lens:
+def _lookup_lens(lookup: Lookup, merge: Merge) -> Lens:
     """A lens whose value is found in the table by other places of the record; the members of a set, with *merge*."""
     try:
         keys = tuple(reader(parse(text)) for text in lookup.by)
     except PathError as fault:
         raise MappingError("lookup", f"by: {fault}") from None
-    del shown  # the table decides; a path of its own would be a second truth
 
     def read(record: Fields, _: datetime) -> Any:
         found = _look_up(lookup, tuple(_as_text(key(record)) for key in keys))
@@ -238,7 +237,7 @@ def _named(value: Any) -> Any:
 def _numbered(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_numbered(member) for member in value]
-    return value if empty(value) else typed("integer").parse(value)
+    return typed("integer").parse(value)
 
 
 def _translation(values: Mapping[str, Any] | None, lookup: Lookup | None) -> tuple[Step, Step | None]:

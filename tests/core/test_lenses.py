@@ -115,11 +115,13 @@ def test_what_a_table_gives_is_text_on_the_right_too() -> None:
     assert right(law).read({"r": 7}, AT) == "7"
     assert right(law).read({"r": False}, AT) == "false"
     assert right(law).read({"r": None}, AT) is None
+    assert right(law).read({}, AT) is ABSENT
     assert law.order == ("7",)
 
 
 def test_ranked_words_of_a_values_table_are_its_right_ones() -> None:
     assert field(values={"1": 10, "2": 20}, order=[10, 20], type="integer").order == (10, 20)
+    assert field(values={"1": "junior", "2": "chief"}, order=["junior", "chief"], type="integer").order[1] == "chief"
     assert field(type="decimal", order=["1.50"]).order == (Decimal("1.50"),)
     assert field(order=["B", "a"], normalise=["casefold"]).order == ("b", "a")
 
@@ -162,6 +164,7 @@ def test_the_settings_of_a_field_arrive() -> None:
     assert (law.audit, law.ref, law.once, law.secret) == ("digest", ref, True, False)
     assert (plain.hold, plain.audit, plain.secret, plain.once, plain.ref) == ("field", "value", False, False, None)
     assert field(secret=True).secret
+    assert (field(unique=True).unique, plain.unique) == (True, False)
 
 
 def test_a_reference_is_a_text_whatever_a_side_shows() -> None:
@@ -172,7 +175,7 @@ def test_a_reference_is_a_text_whatever_a_side_shows() -> None:
         assert lens.read({name: 7}, AT) == "7"
         assert lens.read({name: [7, None, "8"]}, AT) == ["7", None, "8"]
         assert lens.read({name: None}, AT) is None
-        with pytest.raises(ValueError, match="an object is no reference; name the place of the id in it"):
+        with pytest.raises(ValueError, match=r"^an object is no reference; name the place of the id in it$"):
             lens.read({name: {"id": 7}}, AT)
         assert lens.write is not None and lens.write("7") == "7"  # noqa: PT018
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from daemon.core.mapping import SHAPES, Lookup, MappingError, Place, compile_rule, question
+from daemon.core.rules import Ref
 from daemon.core.types import TYPES, Form
 
 AT = datetime(2026, 3, 28, tzinfo=UTC)
@@ -26,6 +27,7 @@ FAULTS: list[tuple[dict[str, Any], tuple[str, str, str | None]]] = [
     ({"normalise": ["trim", "shout"]}, ("normalise", "unknown shape 'shout'", f"known: {', '.join(SHAPES)}")),
     ({"left": None}, ("right", "the field has no left side to agree with", "add `left: PATH`")),
     ({"right": None}, ("left", "the field has no right side to agree with", "add `right: PATH`")),
+    ({"left": None, "ref": Ref("people")}, ("right", "the field has no left side to agree with", "add `left: PATH`")),
     ({"left": Place("upper(l)")}, (
         "left", "'upper(l)' can be read but not written", "add `owner: left`, or `left: {path: ..., write: PATH}`")),
     ({"right": Place("upper(r)")}, (
@@ -62,6 +64,11 @@ def test_what_is_neither_a_path_nor_an_expression_is_told_as_both() -> None:
     assert ") nor an expression: " in text
     assert "None" not in text
     assert help is None
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_reference_at_no_place_is_told_by_its_side(side: str) -> None:
+    assert fault(**{side: Place("a..b"), "ref": Ref("people")})[0] == side
 
 
 def test_a_place_to_write_to_must_be_a_path() -> None:
