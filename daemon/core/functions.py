@@ -67,7 +67,7 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
 
     @_takes(_ANY, _ANY, _ANY)
     def _func_substr(self, value: Any, start: Any, length: Any) -> Any:
-        return _each(value, lambda text: text[int(start) :][: int(length)])
+        return _each(value, lambda text: text[whole(start) :][: whole(length)])
 
     @_takes(_ANY, _ANY, _ANY)
     def _func_replace(self, value: Any, old: Any, new: Any) -> Any:
@@ -80,7 +80,7 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     @_takes(_ANY, _ANY, _ANY)
     def _func_pad(self, value: Any, width: Any, fill: Any) -> Any:
         """Filled on the left to *width* characters."""
-        return _each(value, lambda text: text.rjust(int(width), str(fill)))
+        return _each(value, lambda text: text.rjust(whole(width), str(fill)))
 
     @_takes(_ANY)
     def _func_strip_zeros(self, value: Any) -> Any:
@@ -133,7 +133,7 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
     @_takes(_ANY, _ANY)
     def _func_round(self, value: Any, places: Any) -> Any:
         """Half to even, as in accounting."""
-        return None if value is None else number(value).quantize(Decimal(1).scaleb(-int(places)), ROUND_HALF_EVEN)
+        return None if value is None else number(value).quantize(Decimal(1).scaleb(-whole(places)), ROUND_HALF_EVEN)
 
     # -- time
 
@@ -144,7 +144,7 @@ class Functions(functions.Functions):  # type: ignore[misc]  # jmespath has no t
         Without a zone, of the zone in which the moment was given: the sync's.
         """
         there = next((zone(g) for g in given if isinstance(g, str)), self._at.tzinfo)
-        days = next((int(g) for g in given if not isinstance(g, str)), 0)
+        days = next((whole(g) for g in given if not isinstance(g, str)), 0)
         return (self._at.astimezone(there).date() + timedelta(days=days)).isoformat()
 
     @_takes()
@@ -179,6 +179,21 @@ def number(value: Any) -> Decimal:
     return found
 
 
+def whole(value: Any) -> int:
+    """*value* as a whole number. Raises ValueError for anything else."""
+    exact = number(value)
+    if exact != exact.to_integral_value():
+        raise ValueError(f"{kind(value)} is not a whole number")
+    return int(exact)
+
+
+def written_out(value: Any) -> str:
+    """*value* as text; a number in digits, never as 1E+2."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:f}" if isinstance(value, Decimal) and writable(value) else str(value)
+
+
 def kind(value: Any) -> str:
     """What an error may say of a value. Values are business data: the kind and the length, never the value."""
     return f"a text of {len(value)} characters" if isinstance(value, str) else f"a {type(value).__name__} value"
@@ -204,9 +219,7 @@ def to_ascii(text: str) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)
+    return value if isinstance(value, str) else written_out(value)
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from connectors.base import Fields
 from connectors.paths import ABSENT, PathError, parse, reader
 from daemon.core.expressions import Expression, ExpressionError
-from daemon.core.functions import to_ascii
+from daemon.core.functions import to_ascii, written_out
 from daemon.core.members import asked, checked, member_wise
 from daemon.core.rules import SIDES, Lens, Merge, Ref, Rule, Side, Winner, other
 from daemon.core.types import PLAIN, TYPES, Form, empty, form_fault, typed, writer
@@ -381,8 +381,4 @@ def _same(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    if value is None or value is ABSENT or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    return value if value is None or value is ABSENT else written_out(value)

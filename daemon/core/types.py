@@ -13,7 +13,7 @@ import phonenumbers
 import pycountry
 
 from connectors.paths import ABSENT
-from daemon.core.functions import kind, number
+from daemon.core.functions import kind, number, whole, written_out
 
 Parse: TypeAlias = Callable[[Any], Any]
 
@@ -67,7 +67,7 @@ def writer(name: str | None, form: Form) -> Callable[[Any], Any]:
         return lambda value: value
     shown = form.format
     if shown == "text":
-        return _guarded(lambda value: ("true" if value else "false") if isinstance(value, bool) else str(value))
+        return _guarded(written_out)
     if name == "country":
         return _guarded(lambda value: _country_as(value, shown))
     there = ZoneInfo(form.zone) if form.zone else None
@@ -107,16 +107,12 @@ def _guarded(convert: Parse) -> Parse:
 
 
 def _string(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return value.isoformat() if isinstance(value, date) else written_out(value)
 
 
 def _integer(value: Any) -> int:
-    exact = _decimal(value)
-    if exact != exact.to_integral_value():
-        raise ValueError(f"{kind(value)} is not a whole number")
-    return int(exact)
+    _decimal(value)
+    return whole(repr(value) if isinstance(value, float) else value)
 
 
 def _decimal(value: Any) -> Decimal:

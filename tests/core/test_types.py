@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.paths import ABSENT
+from daemon.core.expressions import Expression
+from daemon.core.mapping import Place, compile_rule
 from daemon.core.types import PLAIN, TYPES, Form, empty, form_fault, typed, writer
 
+AT = datetime(2026, 3, 28, tzinfo=UTC)
 BERLIN = Form(zone="Europe/Berlin")
 
 
@@ -195,3 +198,17 @@ def test_a_time_is_written_in_the_zone_in_which_it_is_read(moment: datetime, sho
 def test_a_time_beyond_the_calendar_is_told() -> None:
     with pytest.raises(ValueError, match="is a time beyond the calendar, once it is told in UTC"):
         parse("datetime", "9999-12-31T23:59:59-05:00")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(Decimal("1E+2"), "100"), (Decimal("1E-7"), "0.0000001"), (Decimal("1.10"), "1.10"), (7, "7"), (True, "true"),
+     (False, "false"), ("x", "x")],
+)  # fmt: skip
+def test_a_number_is_written_out_as_text(value: Any, text: str) -> None:
+    assert writer("decimal", TEXT)(value) == text
+    assert parse("string", value) == text
+    assert compile_rule("f", left=Place("f"), right=Place("f"), values={text: "found"}).left.read({"f": value}, AT) == (  # type: ignore[union-attr]
+        "found"
+    )
+    assert Expression("concat(f, '')")({"f": value}, AT) == text
