@@ -79,14 +79,14 @@ def _told(fault: JMESPathError, text: str) -> str:
 def _called(node: Mapping[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
         yield node["value"]
-    for child in node.get("children", ()):
+    for child in node["children"]:
         if isinstance(child, Mapping):
             yield from _called(child)
 
 
 def _zones(node: Mapping[str, Any]) -> Iterator[str]:
     named = node["type"] == "function_expression" and node["value"] == "today"
-    for child in node.get("children", ()):
+    for child in node["children"]:
         if isinstance(child, Mapping):
             yield from _zones(child)
             if named and child["type"] == "literal" and isinstance(child["value"], str):
@@ -103,15 +103,12 @@ def _inputs(node: Mapping[str, Any]) -> Iterator[str]:
         yield ".".join(quote(key) for key in keys)
     elif kind in ("subexpression", "index_expression", "pipe", "projection", "filter_projection", "value_projection"):
         yield from _inputs(node["children"][0])
-    elif kind not in ("literal", "expref"):
-        for child in node.get("children", ()):
+    elif kind != "expref":
+        for child in node["children"]:
             yield from _inputs(child)
 
 
 def _chain(node: Mapping[str, Any]) -> tuple[str, ...]:
-    if node["type"] == "field":
-        return (node["value"],)
-    if node["type"] == "subexpression" and all(c["type"] in ("field", "subexpression") for c in node["children"]):
-        parts = [_chain(c) for c in node["children"]]
-        return sum(parts, ()) if all(parts) else ()
-    return ()
+    """The keys of a plain path, which JMESPath holds in one row; nothing for anything else."""
+    steps = node["children"] if node["type"] == "subexpression" else [node]
+    return tuple(step["value"] for step in steps) if all(step["type"] == "field" for step in steps) else ()

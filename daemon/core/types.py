@@ -13,7 +13,7 @@ import phonenumbers
 import pycountry
 
 from connectors.paths import ABSENT
-from daemon.core.functions import kind, number, whole, written_out
+from daemon.core.functions import kind, number, written_out
 
 Parse: TypeAlias = Callable[[Any], Any]
 
@@ -111,8 +111,10 @@ def _string(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
-    _decimal(value)
-    return whole(repr(value) if isinstance(value, float) else value)
+    exact = _decimal(value)
+    if exact != exact.to_integral_value():
+        raise ValueError(f"{kind(value)} is not a whole number")
+    return int(exact)
 
 
 def _decimal(value: Any) -> Decimal:
@@ -144,7 +146,7 @@ def _date(value: Any, form: str | None) -> date:
     text = str(value)
     try:
         if form and form != "text":
-            return datetime.strptime(text, form).replace(tzinfo=UTC).date()
+            return datetime.strptime(text, form).date()
         if _ISO_DATE.match(text):
             return date.fromisoformat(text[:10])
     except ValueError:

@@ -149,6 +149,7 @@ def test_numbers_may_stand_bare(text: str, value: Any) -> None:
     [
         ("l[0:2]", ("l",)), ("reverse(l[::2])", ("l",)), ("upper(t) && l[:1]", ("t", "l")), ("sort_by(l, &x)", ("l",)),
         ("a.b.c.d", ("a.b.c.d",)), ("a.*.b", ("a",)), ("a.b[].c", ("a.b",)), ("(a | b)", ("a",)),
+        ("[*].v", ("",)), ("[0].a", ("",)), ("(a.b).c", ("a.b.c",)), ("a.b[0].c.d", ("a",)),
         ("a.upper(b)", ("a",)), ("`1`", ()), ("concat(a, a, b, a)", ("a", "b")),
     ],
 )  # fmt: skip

@@ -212,3 +212,48 @@ def test_a_number_is_written_out_as_text(value: Any, text: str) -> None:
         "found"
     )
     assert Expression("concat(f, '')")({"f": value}, AT) == text
+
+
+REFUSALS: list[tuple[str, Any, Form, str | None, str]] = [
+    ("boolean", "canary", PLAIN, None, "a text of 6 characters is neither true nor false"),
+    ("date", "canary", PLAIN, None, "a text of 6 characters is not a date like 2026-11-22"),
+    ("date", "canary", Form(format="%d.%m.%Y"), None, "a text of 6 characters is not a date like %d.%m.%Y"),
+    ("datetime", "canary", PLAIN, None, "a text of 6 characters is not a time like 2026-11-22T14:00:00Z"),
+    ("phone", "canary", PLAIN, None, "a text of 6 characters is not a phone number with its country, such as +49"),
+    ("phone", "canary", PLAIN, "DE", "a text of 6 characters is not a phone number"),
+    ("country", "canary", PLAIN, None, "a text of 6 characters is not a country that ISO 3166 knows"),
+    ("email", "canary", PLAIN, None, "a text of 6 characters is not an e-mail address"),
+    ("integer", 7.5, PLAIN, None, "a float value is not a whole number"),
+    ("integer", True, PLAIN, None, "a bool value is not a number"),
+    ("decimal", "NaN", PLAIN, None, "a text of 3 characters is not a finite number"),
+    ("string", ["x"], PLAIN, None, "a list value is not a single value"),
+]
+
+
+@pytest.mark.parametrize(("name", "raw", "form", "region", "told"), REFUSALS)
+def test_a_refusal_says_what_stands_there_and_what_should(
+    name: str, raw: Any, form: Form, region: str | None, told: str
+) -> None:
+    with pytest.raises(ValueError) as refusal:
+        parse(name, raw, form, region)
+
+    assert str(refusal.value) == told
+
+
+def test_a_date_as_text_is_an_iso_date() -> None:
+    assert parse("date", "2026-02-28", TEXT) == date(2026, 2, 28)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "told"),
+    [
+        ("date", BERLIN, "zone belongs to `type: datetime`"),
+        ("datetime", Form(zone="Mars/Base"), "'Mars/Base' is not a time zone"),
+        ("country", Form(format="alpha4"), "format of a country is one of alpha2, alpha3, numeric, name"),
+        ("integer", Form(format="%d"),
+         "format belongs to `type: date`, datetime or country; `format: text` writes any value as text"),
+        ("date", Form(format="dd.mm"), "'dd.mm' is no strftime format such as %d.%m.%Y"),
+    ],
+)  # fmt: skip
+def test_a_form_that_does_not_fit_is_told_with_what_would(name: str, form: Form, told: str) -> None:
+    assert form_fault(name, form) == told
