@@ -13,7 +13,7 @@ from daemon.core.rules import Side, Sync
 from tests.core.things import rule, sync, update
 
 PLAIN = sync(rule(), rule("g"))
-Step = tuple[Side, Any, Any]
+Step = tuple[Any, ...]
 DAY = 86400.0
 
 
@@ -108,3 +108,54 @@ def test_a_delete_is_never_held_for_it() -> None:
     gone = replace(update(1), changes=(Change("right", "delete", (Move("f", "b", "a", ""),)),))
 
     assert steadied(PLAIN, gone, worn(A_TO_B), line) is gone
+
+
+def test_a_round_is_the_same_story_for_exactly_two_days() -> None:
+    assert after([A_TO_B] * 2, apart=WINDOW)["f"].count == 2
+
+
+def test_an_answer_on_the_other_side_keeps_the_story_fresh() -> None:
+    known = after([A_TO_B, BACK], apart=WINDOW)
+
+    assert known["f"] == Turn("right", known["f"].move, 1, WINDOW)
+    assert len(known["f"].move) == 8
+    again = dict(turned(PLAIN, known, change(*A_TO_B), line, 2 * WINDOW))
+    assert again["f"].count == 2
+
+
+def test_another_write_on_the_other_side_begins_a_story_of_its_own() -> None:
+    other = ("left", "b", "c")
+
+    assert after([A_TO_B, other])["f"] == replace(after([other])["f"], at=60.0)
+    assert after([A_TO_B, other])["f"].side == "left"
+
+
+def test_each_field_says_its_own_two_places() -> None:
+    left_only = replace(PLAIN.rules[0], right=None)
+    law = sync(rule("f"), rule("g"), groups={"both": ("f", "g")})
+    worn = after([A_TO_B])
+    moves = (Move("f", "b", "a", ""), Move("g", "n", "o", ""))
+    decision = replace(update(1, "b", "a"), changes=(Change("right", "update", moves),))
+
+    both = steadied(law, decision, worn, line).held
+    alone = steadied(replace(law, rules=(left_only, law.rules[1]), groups={}), decision, worn, line).held
+
+    told = "written back and forth 3 times: `f` on left and `{}` on right never come to one value"
+    assert both == {"f": told.format("f"), "g": told.format("f")}
+    assert alone == {"f": told.format("")}
+
+
+def test_two_worn_fields_are_told_each_by_its_own_name_and_a_group_of_others_goes_on() -> None:
+    law = sync(rule("f"), rule("g"), rule("h"), rule("i"), groups={"others": ("h", "i")})
+    worn = after([A_TO_B]) | after([("right", "a", "b", "g")])
+    moves = tuple(Move(name, "b", "a", "") for name in "fgh")
+    decision = replace(update(1, "b", "a"), changes=(Change("right", "update", moves),))
+
+    found = steadied(law, decision, worn, line)
+
+    assert {name: why.split("`")[1] for name, why in found.held.items()} == {"f": "f", "g": "g"}
+    assert [move.field for change in found.changes for move in change.moves] == ["h"]
+
+
+def test_a_story_is_known_by_a_digest_that_never_changes() -> None:
+    assert after([A_TO_B])["f"].move == line(["turn", "f", "a", "b"])[:8]

@@ -139,3 +139,33 @@ def test_a_create_gives_nothing_up_and_a_delete_takes_nothing() -> None:
 
     assert list(given_up(MAIL, replace(gone(1, "a"), changes=(born,)), born, line)) == []
     assert list(taken(MAIL, Change("right", "delete", (Move("f", None, "a", ""),)), line)) == []
+
+
+def test_who_makes_room_is_emptied_where_others_ask_for_its_values_and_says_why() -> None:
+    why = "makes room: its value goes to another record first"
+    first = replace(swap(1, "b", "a"), changes=(
+        Change("right", "update", (Move("f", "b", "a", ""), Move("free", "n", "o", ""))),
+        Change("left", "update", (Move("g", "x", "y", ""),)),
+    ), rank=2)  # fmt: skip
+
+    room, own, other = in_waves(first, swap(2, "a", "b"))
+
+    assert room.changes == (Change("right", "update", (Move("f", None, "a", why),), why, parks=True),)
+    assert (room.rank, room.pair.key, own.pair.key, other.pair.key) == (0, 1, 1, 2)
+    assert own.changes == first.changes
+    assert room.wave < other.wave < own.wave
+
+
+def test_who_is_asked_for_values_on_both_sides_makes_room_on_both() -> None:
+    one = Decision(Pair(1), Look("here"), Look("here"), (
+        Change("right", "update", (Move("f", "b", "a", ""),)), Change("left", "update", (Move("g", "q", "p", ""),)),
+    ))  # fmt: skip
+    two = replace(one, pair=Pair(2), changes=(
+        Change("right", "update", (Move("f", "a", "b", ""),)), Change("left", "update", (Move("g", "p", "q", ""),)),
+    ))  # fmt: skip
+
+    room = in_waves(one, two)[0]
+
+    assert [(c.side, c.op, c.parks, [m.field for m in c.moves]) for c in room.changes] == [
+        ("right", "update", True, ["f"]), ("left", "update", True, ["g"]),
+    ]  # fmt: skip
