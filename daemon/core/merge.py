@@ -227,8 +227,6 @@ def _filled(rule: Rule, motion: Motion) -> tuple[Finding, str]:
 
 
 def _first_contact(rule: Rule, motion: Motion) -> tuple[Finding, str]:
-    if rule.first in ("left", "right"):
-        return rule.first, f"first contact, first: {rule.first}"
     if rule.first in (None, "min", "max") and motion.left_empty != motion.right_empty:
         return ("right" if motion.left_empty else "left"), "first contact, an empty side is filled"
     if rule.first:

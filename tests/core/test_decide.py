@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core.merge import Motion, Ruling, decide, merge
+from connectors.paths import ABSENT
+from daemon.core.merge import Motion, Ruling, decide, merge, moved
 from daemon.core.rules import Cases
 from tests.core.things import digest, half, item, rule, sync
 
@@ -119,6 +120,30 @@ def test_a_changed_mapping_is_decided_as_its_case_says_and_a_group_moves_as_one(
     moves = found.to_right if case == "left" else found.to_left
     assert [(m.field, m.value) for m in moves] == [("f", "n" if case == "left" else "o")]
     assert found.settled == {"f", "g"}
+
+
+def test_what_differs_as_it_always_did_has_nothing_to_do_with_another_fields_mapping() -> None:
+    known: Any = {"left": half({"f": "o", "g": "as left writes it"}), "right": half({"f": "o", "g": "as right does"})}
+    items = shown({"f": "o", "g": "as left writes it"}, {"f": "o", "g": "as right does"})
+
+    found = merge(sync(rule("f"), rule("g")), known, items, None, {"f.left"})
+
+    assert (found.held, found.to_left, found.to_right) == ({}, (), ())
+
+
+def test_a_field_that_a_record_does_not_tell_stops_no_other() -> None:
+    items = shown({"f": ABSENT, "g": "n"}, {"f": "o", "g": "o"})
+
+    found = merge(sync(rule("f"), rule("g")), KNOWN | {"left": half({"g": "o"})}, items)
+
+    assert [(m.field, m.value) for m in found.to_right] == [("g", "n")]
+    assert found.settled == {"g"}
+
+
+def test_a_field_that_nobody_shows_has_not_moved() -> None:
+    assert not moved(half({"f": "o"}), "gone from the mapping", item({"f": "n"}))
+    assert not moved(None, "f", item({"f": "n"}))
+    assert moved(half({"f": "o"}), "f", item({"f": "n"}))
 
 
 def test_an_answer_counts_only_while_both_values_stand_there() -> None:
