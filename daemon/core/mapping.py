@@ -271,7 +271,7 @@ def _back(inverse: Mapping[Any, str], words: int, where: str) -> Step | None:
         return None  # two left words share a right word: there is no way back
 
     def translate(value: Any) -> Any:
-        if value in inverse:
+        if not isinstance(value, list | tuple | Mapping) and value in inverse:
             return inverse[value]
         if empty(value):
             return value

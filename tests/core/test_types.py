@@ -223,6 +223,21 @@ REFUSALS: list[tuple[str, Any, Form, str | None, str]] = [
     ("phone", "canary", PLAIN, "DE", "a text of 6 characters is not a phone number"),
     ("country", "canary", PLAIN, None, "a text of 6 characters is not a country that ISO 3166 knows"),
     ("email", "canary", PLAIN, None, "a text of 6 characters is not an e-mail address"),
+    (
+        "datetime",
+        "2026-06-01T10:00:00",
+        PLAIN,
+        None,
+        "a text of 19 characters has no time zone; say `zone: Europe/Berlin` beside the path",
+    ),
+    (
+        "datetime",
+        "9999-12-31T23:59:59-05:00",
+        PLAIN,
+        None,
+        "a text of 25 characters is a time beyond the calendar, once it is told in UTC",
+    ),
+    ("integer", "1e9999", PLAIN, None, "a text of 6 characters has more than 5000 digits when it is written out"),
     ("integer", 7.5, PLAIN, None, "a float value is not a whole number"),
     ("integer", True, PLAIN, None, "a bool value is not a number"),
     ("decimal", "NaN", PLAIN, None, "a text of 3 characters is not a finite number"),
@@ -238,6 +253,14 @@ def test_a_refusal_says_what_stands_there_and_what_should(
         parse(name, raw, form, region)
 
     assert str(refusal.value) == told
+
+
+def test_what_an_exact_system_shows_is_taken_as_it_is_whatever_the_format() -> None:
+    german, moment = Form(format="%d.%m.%Y %H:%M"), datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+    assert parse("datetime", moment, german) == moment
+    assert parse("date", moment, Form(format="%d.%m.%Y")) == date(2026, 1, 2)
+    assert parse("string", moment) == "2026-01-02T03:04:00+00:00"
 
 
 def test_a_date_as_text_is_an_iso_date() -> None:

@@ -178,3 +178,19 @@ def test_a_newborn_whose_values_the_system_rewrites_is_agreed_on_as_it_stands(tm
     assert world.run(full=True).counts.get("written", 0) == 0
     assert world.records("left")["L2"]["tag"] == "new"
     world.close()
+
+
+@pytest.mark.parametrize("odd", [["senior"], {"rank": "senior"}])
+def test_a_list_where_a_word_belongs_holds_its_record_and_no_other(tmp_path: Path, odd: Any) -> None:
+    grade = rule("grade", wins="left", values={"A": "junior", "B": "senior"})
+    world = world_of(tmp_path, grade, left={"L1": person(1, grade="A"), "L2": person(2, grade="A")})
+    ids = {fields["number"]: id for id, fields in world.records("right").items()}
+    world.right.edit("person", ids["1"], {"grade": odd})
+    world.right.edit("person", ids["2"], {"grade": "senior"})
+
+    world.run()
+
+    (waiting,) = world.held()
+    assert (waiting["left"], waiting["why"]) == ("L1", "grade: the value has no entry in values; add one")
+    assert world.records("left")["L2"]["grade"] == "B"
+    world.close()
