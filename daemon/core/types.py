@@ -206,6 +206,8 @@ def _country_code(text: str) -> str | None:
 
 def _country_as(value: str, form: str) -> str:
     found = pycountry.countries.get(alpha_2=value)
+    if found is None:
+        raise ValueError(f"{kind(value)} is not a country that ISO 3166 knows")
     return str(getattr(found, {"alpha2": "alpha_2", "alpha3": "alpha_3"}.get(form, form)))
 
 

@@ -194,8 +194,9 @@ def _values(context: Context, change: Change, over: Record | None) -> dict[Path,
         assert lens.path
         try:
             values[lens.path] = view.written(rule, move.value, over)
-        except ValueError as fault:
-            raise ValueError(f"{move.field}: {fault}") from None
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as fault:
+            why = str(fault) if isinstance(fault, ValueError) else repr(fault)
+            raise ValueError(f"{move.field}: {why}") from None
     return values
 
 

@@ -280,3 +280,8 @@ def test_a_date_as_text_is_an_iso_date() -> None:
 )  # fmt: skip
 def test_a_form_that_does_not_fit_is_told_with_what_would(name: str, form: Form, told: str) -> None:
     assert form_fault(name, form) == told
+
+
+def test_a_word_that_is_no_country_is_not_written_as_one() -> None:
+    with pytest.raises(ValueError, match="a text of 7 characters is not a country that ISO 3166 knows"):
+        writer("country", Form(format="alpha3"))("Nowhere")

@@ -10,6 +10,7 @@ from connectors.base import Capabilities
 from daemon.core.births import compile_birth
 from daemon.core.mapping import Place, compile_rule
 from daemon.core.rules import Cases, Match
+from daemon.core.types import Form
 from tests.engine.quirks import rewriting
 from tests.engine.test_bad_days import QuirkyWorld
 from tests.engine.world import World, people_sync, person, rule
@@ -193,4 +194,18 @@ def test_a_list_where_a_word_belongs_holds_its_record_and_no_other(tmp_path: Pat
     (waiting,) = world.held()
     assert (waiting["left"], waiting["why"]) == ("L1", "grade: the value has no entry in values; add one")
     assert world.records("left")["L2"]["grade"] == "B"
+    world.close()
+
+
+def test_a_word_that_its_type_cannot_write_holds_its_record_and_no_other(tmp_path: Path) -> None:
+    places = {"left": Place("day"), "right": Place("day", form=Form(format="%d.%m.%Y"))}
+    words = {"someday": "no day", "2026-01-02": "no day either"}
+    day = compile_rule("day", **places, type="date", values=words, owner="left")  # type: ignore[arg-type]
+    world = world_of(tmp_path, day, left={"L1": person(1, day="2026-01-02"), "L2": person(2)})
+
+    (waiting,) = world.held()
+
+    assert (waiting["left"], waiting["reason"]) == ("L1", "mapping")
+    assert waiting["why"].startswith("day: AttributeError(")
+    assert set(world.shown("right")) == {"2"}
     world.close()
