@@ -22,7 +22,6 @@ Parse: TypeAlias = Callable[[Any], Any]
 class Type:
     """A type of shared fields. Both functions pass null, absent and empty text through, and raise ValueError."""
 
-    name: str
     parse: Parse
     """From what a system shows to the shared value."""
     same: Parse = lambda value: value
@@ -45,15 +44,15 @@ PLAIN = Form()
 def typed(name: str, form: Form = PLAIN, *, region: str | None = None) -> Type:
     """The type called *name* as a side of that *form* shows it. *region* is the country of phones without a prefix."""
     makers: Mapping[str, Callable[[], Type]] = {
-        "string": lambda: Type(name, _guarded(_string)),
-        "integer": lambda: Type(name, _guarded(_integer)),
-        "decimal": lambda: Type(name, _guarded(_decimal)),
-        "boolean": lambda: Type(name, _guarded(_boolean)),
-        "date": lambda: Type(name, _guarded(lambda value: _date(value, form.format))),
-        "datetime": lambda: Type(name, _guarded(lambda value: _datetime(value, form))),
-        "phone": lambda: Type(name, _guarded(lambda value: _phone(value, region))),
-        "country": lambda: Type(name, _guarded(_country)),
-        "email": lambda: Type(name, _guarded(_email), _guarded(str.casefold)),
+        "string": lambda: Type(_guarded(_string)),
+        "integer": lambda: Type(_guarded(_integer)),
+        "decimal": lambda: Type(_guarded(_decimal)),
+        "boolean": lambda: Type(_guarded(_boolean)),
+        "date": lambda: Type(_guarded(lambda value: _date(value, form.format))),
+        "datetime": lambda: Type(_guarded(lambda value: _datetime(value, form))),
+        "phone": lambda: Type(_guarded(lambda value: _phone(value, region))),
+        "country": lambda: Type(_guarded(_country)),
+        "email": lambda: Type(_guarded(_email), _guarded(str.casefold)),
     }
     return makers[name]()
 
@@ -120,7 +119,7 @@ def _integer(value: Any) -> int:
 def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool):
         raise ValueError(f"{kind(value)} is not a number")
-    exact = number(repr(value) if isinstance(value, float) else value)
+    exact = number(value)
     if not exact.is_finite():
         raise ValueError(f"{kind(value)} is not a finite number")
     return exact
