@@ -42,6 +42,13 @@ FAULTS: list[tuple[dict[str, Any], tuple[str, str, str | None]]] = [
         "add `owner: left`, or give each left word its own right word")),
     ({"values": {"A": "x"}, "lookup": TABLE}, ("values", "a field has `values` or `lookup`, not both", None)),
     ({"lookup": BY, "left": None}, ("lookup", "a lookup by other fields goes one way only", "add `owner: left`")),
+    ({"lookup": Lookup("units", {}, ("l",), many=True), "owner": "left"}, (
+        "lookup", "with `many` the value is a set", "add `merge: set`")),
+    ({"lookup": Lookup("units", {}, many=True), "merge": "set"}, (
+        "lookup", "a lookup of many goes one way only", "add `owner: left`")),
+    ({"left": Place("upper(l)", write="l"), "merge": "set"}, (
+        "left", "a set is written where it is read", "name one path, for reading and writing")),
+    ({"right": Place("@groups.name")}, ("right", "a relation is a whole list, and nothing lies inside it", None)),
     ({"left": Place("l", form=Form(format="%d"))}, (
         "left", "format belongs to `type: date`, datetime or country; `format: text` writes any value as text", None)),
     ({"right": Place("r", form=Form(zone="Mars")), "type": "datetime"}, ("right", "'Mars' is not a time zone", None)),

@@ -59,6 +59,10 @@ def test_what_json_cannot_say_has_a_digest_too(odd: Any) -> None:
     assert digest != notcher().field("left", "L1", "g", odd)
 
 
+def test_a_sync_without_calendar_and_tables_has_no_salt() -> None:
+    assert Notcher(KEY, "people").seen("left", "1", ["x"]) == Notcher(KEY, "people", salt="").seen("left", "1", ["x"])
+
+
 def test_a_field_of_many_is_the_field_alone() -> None:
     many = notcher().fields("left", "L1", [("f", "a"), ("g", None)])
 

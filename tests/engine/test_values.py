@@ -209,3 +209,42 @@ def test_a_word_that_its_type_cannot_write_holds_its_record_and_no_other(tmp_pat
     assert waiting["why"].startswith("day: AttributeError(")
     assert set(world.shown("right")) == {"2"}
     world.close()
+
+
+def test_a_set_that_waits_with_its_record_is_merged_from_what_was_agreed_before(tmp_path: Path) -> None:
+    rules = (rule("phone", wins="ask", hold="record"), rule("tags", merge="set"))
+    world = world_of(tmp_path, *rules, left={"L1": person(1, tags=["a", "b"])})
+    (born,) = world.records("right")
+    world.left.edit("person", "L1", {"phone": "L", "tags": ["a", "c"]})
+    world.right.edit("person", born, {"phone": "R", "tags": ["a", "b", "d"]})
+
+    assert world.run().state == "held"
+    assert world.records("right")[born]["tags"] == ["a", "b", "d"]
+    assert world.records("left")["L1"]["tags"] == ["a", "c"]
+    world.resolve("L1", "left")
+    world.run()
+
+    for side, id in (("left", "L1"), ("right", born)):
+        assert sorted(world.records(side)[id]["tags"]) == ["a", "c", "d"]  # type: ignore[arg-type]
+    assert world.run(full=True).counts.get("written", 0) == 0
+    world.close()
+
+
+def test_a_set_that_somebody_always_takes_apart_again_is_left_to_a_person(tmp_path: Path) -> None:
+    world = world_of(tmp_path, rule("tags", merge="set", owner="left"), left={"L1": person(1, tags=["a", "b"])})
+    (born,) = world.records("right")
+    for _ in range(3):
+        world.right.edit("person", born, {"tags": ["a"]})
+        assert world.run().state == "done"
+        assert sorted(world.records("right")[born]["tags"]) == ["a", "b"]  # type: ignore[arg-type]
+
+    world.right.edit("person", born, {"tags": ["a"]})
+    assert world.run().state == "held"
+
+    (waiting,) = world.held()
+    assert waiting["reason"] == "oscillation"
+    assert world.records("right")[born]["tags"] == ["a"]
+    world.retry("L1")
+    world.run()
+    assert sorted(world.records("right")[born]["tags"]) == ["a", "b"]  # type: ignore[arg-type]
+    world.close()
