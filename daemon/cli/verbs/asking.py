@@ -1,11 +1,13 @@
 """This is where people ask about pairs and runs, and answer what waits for them: why, runs, conflicts, held."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from daemon.admin.operations import Take
 from daemon.cli.session import Session, TallystickGroup, Verb
+
+if TYPE_CHECKING:
+    from daemon.admin.operations import Take  # brings more than `--help` should wait for
 
 
 class SyncOrVerb(TallystickGroup):
@@ -87,7 +89,7 @@ def resolve(session: Session, sync: str, key: str, take: str, fields: tuple[str,
     """
     from daemon.cli.text.pairs import resolved_text
 
-    side = cast(Take, take)
+    side = cast("Take", take)
     with session.operations() as operations:
         answer = operations.resolve(sync, key, take=side, fields=fields, actor=session.actor, reason=reason)
     session.show({"sync": sync, **answer}, resolved_text)
