@@ -34,6 +34,8 @@ PARENT: Final = "(parent)"
 """The field under which a child record shows whose it is, where its system does not: see connectors/members.py."""
 UNNAMED: Final = "(unnamed)"
 """The field under which a member of a list tells that it lacks what it is known by."""
+EVERY: Final = "*"
+"""Among the paths that `find` can look up: any path. A key of that name is written in quotes."""
 
 
 class ConnectorError(Exception):
@@ -129,7 +131,7 @@ class Capabilities:
     marker: str | None = None
     """The field path that takes `Write.marker` and can be looked up by `find`."""
     find: frozenset[str] = frozenset()
-    """Field paths that `find` can look up, so that an unknown create can be probed."""
+    """Field paths that `find` can look up, so that an unknown create can be probed; `EVERY` stands for all paths."""
     tombstones: bool = False
     """Incremental reads report deletions."""
     cursor: CursorRule | None = None
@@ -165,6 +167,10 @@ class Capabilities:
     relations: frozenset[str] = frozenset()
     """Field paths whose lists are written by `Write.members` and never by `Write.fields`: `@groups`, or an attribute
     of many values that the system changes one by one. They are shown in the order of their texts."""
+
+    def finds(self, path: str) -> bool:
+        """Whether `find` can look *path* up."""
+        return path in self.find or EVERY in self.find
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from connectors.base import (
+    EVERY,
     Capabilities,
     Done,
     EntityShape,
@@ -66,17 +67,14 @@ class FileDriver:
         self._entities = dict(entities)
 
     def describe(self, entity: str) -> Capabilities:
-        """What this entity can guarantee. Where the file is readable, find lists its columns."""
+        """What this entity can guarantee."""
         facts = self._facts(entity)
-        known = [*facts.key, *facts.columns, *([facts.marker] if facts.marker else [])]
-        with suppress(Permanent, Temporary):
-            known += self._columns(facts)
         more: set[Op] = {"deactivate"} if facts.deactivate else set()
         return Capabilities(
             precondition=True,
             read_back=True,
             gets=1000,
-            find=frozenset(map(quote, known)),
+            find=frozenset({EVERY}) if facts.format == "jsonl" else self._known_paths(facts),
             batch=1000,
             empty="" if facts.format == "csv" else "null",
             processing_window=0.0,
@@ -181,6 +179,13 @@ class FileDriver:
         if wrong:
             raise Permanent(f"{place}:1: {wrong}")
         return table
+
+    def _known_paths(self, facts: Entity) -> frozenset[str]:
+        """Those of a CSV file, as far as it can be read."""
+        known = [*facts.key, *facts.columns, *([facts.marker] if facts.marker else [])]
+        with suppress(Permanent, Temporary):
+            known += self._columns(facts)
+        return frozenset(map(quote, known))
 
     def _columns(self, facts: Entity) -> list[str]:
         table = self._load(facts)

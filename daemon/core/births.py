@@ -79,9 +79,9 @@ def full(birth: Birth, values: Mapping[str, Any], at: datetime) -> Iterator[Any]
     return (value for value in birth.candidates(values, at) if not empty(value))
 
 
-def unfindable(sync: Sync, side: Side, paths: Collection[str]) -> list[str]:
-    """The places in which a value must be free and that *paths*, which *side* can look up, lack."""
-    return [path for birth in born_on(sync, side) for path in birth.places(side) if path not in paths]
+def unfindable(sync: Sync, side: Side, finds: Callable[[str], bool]) -> list[str]:
+    """The places in which a value must be free and that *side* cannot look up; *finds* tells what it can."""
+    return [path for birth in born_on(sync, side) for path in birth.places(side) if not finds(path)]
 
 
 _Parse = Callable[[Any], Any] | None

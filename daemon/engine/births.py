@@ -36,14 +36,17 @@ def given(context: Context, decision: Decision) -> Decision:
     return replace(decision, changes=tuple(_given(context, decision, change) for change in decision.changes))
 
 
-_BLIND = "{0.system}.{0.entity} cannot look up `{1}`, so nobody knows which name is free: give the entity `find` on it"
+_BLIND = (
+    "{0.system}.{0.entity} cannot look up `{1}`, so nobody knows which name is free: give the entity `find` on it, or"
+    " a CSV file that column"
+)
 
 
 def _foretold(context: Context, decision: Decision, change: Change) -> Change:
     source = decision.look(other(change.side)).item
     assert source
     at = context.views[change.side].at
-    for path in unfindable(context.sync, change.side, context.views[change.side].capabilities.find):
+    for path in unfindable(context.sync, change.side, context.views[change.side].capabilities.finds):
         context.say(_BLIND.format(context.sync.end(change.side), path))
     return replace(change, likely=tuple(likely(context.sync, change.side, source, at)))
 
@@ -88,7 +91,7 @@ def _copied(birth: Birth, side: Side, fields: Mapping[str, Any], at: Any) -> Any
 def _name(context: Context, decision: Decision, birth: Birth, side: Side, values: Mapping[str, Any]) -> Any:
     """The first candidate that nobody has, or the one that an earlier attempt at this create was given."""
     end, me = context.sync.end(side), bytes.fromhex(identity(context, decision, side))
-    if missing := unfindable(context.sync, side, context.views[side].capabilities.find):
+    if missing := unfindable(context.sync, side, context.views[side].capabilities.finds):
         raise ValueError(_BLIND.format(end, missing[0]))
     candidates = list(full(birth, values, context.views[side].at))
     digests = [_digest(context, birth, side, value) for value in candidates]

@@ -82,7 +82,7 @@ def probe_keys(sync: Sync, side: Side, capabilities: Capabilities) -> Iterator[t
     """The alternatives of match_on by which *side* can look a record up, so that a lost create can be found again."""
     for alternative in sync.match_on:
         lenses = [sync.rule(name).lens(side) for name in alternative.on]
-        if all(lens and lens.path and lens.path.text in capabilities.find for lens in lenses):
+        if all(lens and lens.path and capabilities.finds(lens.path.text) for lens in lenses):
             yield alternative.on
 
 

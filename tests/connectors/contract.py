@@ -152,7 +152,7 @@ class DriverContract(RelationContract):
 
     def test_find_looks_up_exactly_one(self, subject: Subject) -> None:
         ids = fill(subject, 3)
-        assert subject.lookup in subject.says.find
+        assert subject.says.finds(subject.lookup)
 
         found = subject.driver.find(subject.entity, {subject.lookup: subject.make(2)[subject.lookup]})
 

@@ -53,6 +53,20 @@ class TestJsonLinesContract(DriverContract):
         return subject(tmp_path, "", "jsonl")
 
 
+def test_an_empty_file_of_json_lines_can_look_up_any_path(tmp_path: Path) -> None:
+    made = driver(tmp_path, "", "jsonl")
+
+    assert made.describe("contact").finds("address.city")
+    assert made.find("contact", {"address.city": "Graz"}) == []
+
+
+def test_a_csv_file_can_look_up_its_columns_alone(tmp_path: Path) -> None:
+    says = driver(tmp_path, HEADER).describe("contact")
+
+    assert says.finds("email")
+    assert not says.finds("alias")
+
+
 # Half files
 
 

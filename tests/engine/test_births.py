@@ -201,6 +201,7 @@ def test_a_side_that_cannot_look_a_name_up_is_told_before_anything_is_written(tm
     world = world_of(tmp_path, "Ada")
     world.right = Quirky(world.right, find=frozenset({"number"}))  # type: ignore[assignment]
     why = "crm.person cannot look up `uid`, so nobody knows which name is free: give the entity `find` on it"
+    why += ", or a CSV file that column"
 
     assert why in world.plan().problems
     world.adopted()
