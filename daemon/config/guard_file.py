@@ -17,17 +17,19 @@ NewCase: TypeAlias = Literal["create", "hold", "ignore"]
 GoneCase: TypeAlias = Literal["hold", "ignore", "delete", "deactivate", "retire"]
 
 
-def _scope(value: Any) -> Any:
-    if value == "delete":
-        text, help = (
-            "what leaves the scope is never deleted",
-            "say when its time is over: `end: {when: ..., do: delete}`",
-        )
-        raise PydanticCustomError("not-allowed", "{text}", {"text": text, "help": help})
-    return value
+def _never_deleted(help: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value == "delete":
+            text = "what leaves the scope is never deleted"
+            raise PydanticCustomError("not-allowed", "{text}", {"text": text, "help": help})
+        return value
+
+    return BeforeValidator(check)
 
 
-ScopeCase: TypeAlias = Annotated[Literal["hold", "ignore", "deactivate", "retire"], BeforeValidator(_scope)]
+_Left: TypeAlias = Literal["hold", "ignore", "deactivate", "retire"]
+ScopeCase: TypeAlias = Annotated[_Left, _never_deleted("say when its time is over: `end: {when: ..., do: delete}`")]
+ChildScopeCase: TypeAlias = Annotated[_Left, _never_deleted("write hold, ignore, deactivate or retire")]
 
 
 class CasesConfig(Facts):
@@ -76,9 +78,9 @@ class ChildCasesConfig(Facts):
     """Default: delete; hold where nothing flows to the left."""
     gone_and_changed: GoneCase = "hold"
     """One side took out what the other one edited. Default: hold."""
-    out_of_scope_left: GoneCase = "retire"
-    """Default: retire; the pair ends and both records stay."""
-    out_of_scope_right: GoneCase = "retire"
+    out_of_scope_left: ChildScopeCase = "retire"
+    """Default: retire; the pair ends and both records stay. Never `delete`."""
+    out_of_scope_right: ChildScopeCase = "retire"
     """Default: retire."""
     ambiguous: Literal["hold"] = "hold"
     """Several children of one parent match. Only `hold`."""

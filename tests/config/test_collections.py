@@ -127,6 +127,7 @@ def test_another_place_for_children_is_another_agreement(tmp_path: Path) -> None
         ({"match_on": "[[knid]]"}, "12:17: error[unknown-field]: there is no field 'knid' in fields"),
         ({"direction": "right_to_left", "more": "direction: left_to_right\n"}, "error[contradiction]: the children go"),
         ({"cases": "{gone_left: remove}"}, "14:24: error[not-allowed]: 'remove' is not one of"),
+        ({"cases": "{out_of_scope_left: delete}"}, "14:32: error[not-allowed]: what leaves the scope is never deleted"),
         ({"guards": "{deletes: many}"}, "error[bad-value]"),
         ({"collections": "{}"}, "14:5: error[unknown-key]: unknown key 'collections'"),
         ({"every": "5m"}, "14:5: error[unknown-key]: unknown key 'every'"),
