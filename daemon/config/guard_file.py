@@ -97,7 +97,14 @@ class LimitConfig(Facts):
     """So many always pass. Default 3 beside a share, so that small syncs are not held by a percentage; else 0."""
     per_day: int | None = Field(default=None, ge=0)
     """So many in any 24 hours, over all runs, whatever the floor: a slow bleed. What a person approved does not count.
-    Default: for `deletes` twice what passes in one run, else no such limit."""
+    Default: for `deletes` twice what passes in one run, else no such limit. Alone, it is also the limit of a run."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "LimitConfig":
+        if self.share is None and self.count is None and self.per_day is None:
+            text = "a floor alone holds nothing back" if self.floor is not None else "nothing is limited here"
+            contradiction("floor", text, "add `share`, `count` or `per_day`; the defaults do not count beside it")
+        return self
 
     def limit(self, *, runs: int = 0) -> Limit:
         """The limit as the engine uses it; in a day without `per_day` passes what passes in *runs* runs."""
