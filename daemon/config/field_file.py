@@ -274,6 +274,9 @@ class FieldConfig(Facts):
             if getattr(self, key) != idle:
                 text = f"'{key}' decides between two values, and sets are merged member by member"
                 contradiction(key, text, "leave out one of `merge` and this", key=True)
+        if self.unique:
+            text = "'unique' speaks of one value, and the members of sets are many"
+            contradiction("unique", text, "leave out one of `merge` and this", key=True)
 
     def _only_fills(self) -> None:
         for key, idle in (("wins", "ask"), ("first", None), ("once", False)):
