@@ -92,7 +92,7 @@ def line(
                 for m in change.moves
             }
             | {
-                name: {"before": None, "after": _likely(sync, name, text), "why": why}
+                name: {"before": None, "after": _likely(sync, name, text), "why": _if_free(sync, name, why)}
                 for name, text, why in change.likely
             },
         }
@@ -123,6 +123,11 @@ def plain(detail: Mapping[str, Any]) -> dict[str, Any]:
 def _likely(sync: Sync, name: str, text: str) -> str | None:
     """What a birth will probably give. A secret is not even made yet."""
     return HIDDEN if sync.rule(name).secret else shown(sync, name, text or None)
+
+
+def _if_free(sync: Sync, name: str, why: str) -> str:
+    """The rule, and that nobody has looked yet who has that name."""
+    return why if sync.rule(name).secret else f"{why}, likely"
 
 
 def shown(sync: Sync, name: str, value: Any) -> Any:

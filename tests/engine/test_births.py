@@ -62,8 +62,8 @@ def test_the_plan_tells_the_likely_name_and_the_log_the_given_one(tmp_path: Path
 
     fields = world.plan().lines[0]["changes"][0]["fields"]
 
-    assert fields["login"] == {"before": None, "after": "ada", "why": "generated at birth"}
-    assert fields["address"] == {"before": None, "after": "ada@corp.example", "why": "set at birth"}
+    assert fields["login"] == {"before": None, "after": "ada", "why": "generated at birth, likely"}
+    assert fields["address"] == {"before": None, "after": "ada@corp.example", "why": "set at birth, likely"}
     assert fields["start"] == {"before": None, "after": "(hidden)", "why": "generated at birth"}
     world.adopted()
     for entry in (*world.entries("intent"), *world.entries("outcome")):
