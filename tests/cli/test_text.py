@@ -183,6 +183,25 @@ def test_a_plan_that_failed_does_not_pretend_to_have_found_nothing() -> None:
     assert not any("nothing to do" in line for line in [*told[0], *told[1]])
 
 
+def test_a_run_that_left_something_waiting_says_where_it_is_listed() -> None:
+    waiting = report(state="held", counts={"create": 2, "held": 2})
+
+    assert text(run_text(waiting)) == [
+        "Run of people: held",
+        "  + create 2   held 2",
+        "what waits: tallystick held people",
+    ]
+
+
+def test_why_does_not_promise_a_write_that_a_bound_holds() -> None:
+    coming = {**update("E-1", "c-7", pay=move(40, 60)), "bounds": {"pay": "changes by more than 30%"}}
+    answer = {"sync": "people", "left": "E-1", "right": "c-7", "state": "active", "fields": {}, "next": coming}
+
+    told = text(why_text(answer))
+
+    assert "the next run writes, once it is approved (tallystick approve people --kind values --only E-1):" in told
+
+
 def test_children_are_told_by_the_name_of_their_collection() -> None:
     line = {"collection": "phones", **update('["E-1","work"]', '["c-7","work"]', number=move("1", "2"))}
     child = {"sync": "people.phones", "left": '["E-1","work"]', "right": None, "state": "single", "reason": "parent"}

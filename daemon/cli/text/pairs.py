@@ -59,7 +59,7 @@ def _next(answer: Mapping[str, Any]) -> Iterator[Line]:
     if answer.get("next_try"):
         yield Line(f"tried {answer.get('attempts')} times; again from {moment(answer['next_try'])}")
     if coming.get("changes"):
-        yield Line("the next run writes:")
+        yield Line(f"the next run writes{_bounded(answer, coming)}:")
         yield from decision_text(coming)
     elif coming.get("what"):
         yield Line(str(coming["what"]))
@@ -72,6 +72,14 @@ def _next(answer: Mapping[str, Any]) -> Iterator[Line]:
     if history := answer.get("history"):
         yield Line("")
         yield from (Line(_past(entry), "quiet") for entry in history)
+
+
+def _bounded(answer: Mapping[str, Any], coming: Mapping[str, Any]) -> str:
+    """What a value out of its bounds waits for."""
+    if not coming.get("bounds"):
+        return ""
+    key = typed(answer.get("left"), answer.get("right"))
+    return f", once it is approved (tallystick approve {answer.get('sync')} --kind values --only {key})"
 
 
 def _past(entry: Mapping[str, Any]) -> str:

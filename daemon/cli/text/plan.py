@@ -28,7 +28,7 @@ ELSEWHERE: Final = ("fields", "remapped", "candidates")
 """Facts behind a reason that are told in other words."""
 _STYLES: Final[Mapping[str, Style]] = {"+": "good", "~": "change", "-": "bad", "!": "bad", "=": "quiet"}
 _COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "relink", "retire", "reopen")
-_HAPPENED: Final = ("written", "refused", "unknown", "unchanged")
+_HAPPENED: Final = ("written", "refused", "unknown", "pending", "held", "unchanged")
 
 
 def plan_text(report: Mapping[str, Any], *, longest: int = LONGEST, what: str = "Plan for") -> Iterator[Line]:
@@ -51,6 +51,8 @@ def plan_text(report: Mapping[str, Any], *, longest: int = LONGEST, what: str = 
 def run_text(report: Mapping[str, Any]) -> Iterator[Line]:
     """A run that is over; what was written stays short, because `runs` and the audit log keep the whole."""
     yield from plan_text(report, longest=LONGEST, what="Run of")
+    if report.get("state") == "held" and not report.get("guards"):
+        yield Line(f"what waits: tallystick held {report.get('sync')}", "quiet")
 
 
 def guards_text(report: Mapping[str, Any]) -> Iterator[Line]:
