@@ -239,6 +239,8 @@ def _clash(wins: Winner, why: str) -> tuple[Finding, str]:
 
 
 def _owned(owner: Side, motion: Motion) -> str:
+    if not motion.known:
+        return f"first contact, owner: {owner}"
     foreign = motion.right_moved if owner == "left" else motion.left_moved
     ours = motion.left_moved if owner == "left" else motion.right_moved
     if foreign and not ours:

@@ -292,3 +292,9 @@ def test_every_move_says_why(law: dict[str, Any], left: Any, right: Any, why: st
     found = merge(sync(rule(**law)), AGREED, both({"f": left}, {"f": right}))
 
     assert [m.why for m in found.to_left + found.to_right] == [why]
+
+
+def test_at_first_contact_nobody_is_said_to_have_edited_anything() -> None:
+    found = merge(sync(rule(owner="left")), {"left": None, "right": None}, both({"f": "L"}, {"f": "R"}))
+
+    assert [m.why for m in found.to_right] == ["first contact, owner: left"]
