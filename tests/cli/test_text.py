@@ -84,7 +84,7 @@ def test_a_long_plan_is_cut_and_says_where_the_rest_is() -> None:
     told = text(plan_text(report(*lines)))
 
     assert len(told) < 60
-    assert "... 912 more: -o json" in told
+    assert "... 912 more lines: plan --csv FILE, or -o json" in told
     assert told[1] == told[-1] == "  ~ update 481"
 
 

@@ -119,11 +119,12 @@ def test_nothing_is_written_before_the_census_is_approved(example: Path) -> None
 def test_a_plan_tells_by_its_exit_code_whether_it_would_write(running: Path) -> None:
     quiet = call("plan", "people", "--exit-code", folder=running)
     edit(running / "staff.csv", "Hopper", "Murray")
-    loud = call("plan", "people", "--exit-code", folder=running)
+    loud = call("plan", "people", "--exit-code", "--csv", "plan.csv", folder=running)
 
     assert quiet.returncode == 0
     assert loud.returncode == 2
     assert 'name  "Grace Hopper" -> "Grace Murray"   right: changed on left, owner: left' in loud.stdout
+    assert "Grace Murray" in (running / "plan.csv").read_text()
     assert "Murray" not in (running / "phonebook.jsonl").read_text()
 
 

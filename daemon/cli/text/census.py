@@ -1,4 +1,4 @@
-"""This is where the first plan of a sync becomes a table that a spreadsheet opens."""
+"""This is where a plan becomes a table that a spreadsheet opens."""
 
 import csv
 import os

@@ -10,7 +10,7 @@ from daemon.cli.text.lines import Line, Style, quoted
 from daemon.cli.text.promises import promises_text
 
 LONGEST: Final = 50
-"""Lines of decisions that a text shows; JSON has them all."""
+"""Lines of decisions that a text shows; JSON and CSV have them all."""
 
 SIGNS: Final[Mapping[str, str]] = {
     "create": "+",
@@ -105,7 +105,7 @@ def _blocks(told: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
 def _cut(lines: list[Line], longest: int) -> Iterator[Line]:
     yield from lines[:longest]
     if len(lines) > longest:
-        yield Line(f"... {len(lines) - longest} more: -o json", "quiet")
+        yield Line(f"... {len(lines) - longest} more lines: plan --csv FILE, or -o json", "quiet")
 
 
 def _names(line: Mapping[str, Any], kind: str) -> str:

@@ -14,38 +14,48 @@ _CODES: Final[Mapping[str, int]] = {
 }  # fmt: skip
 KINDS: Final = ("adopt", "tenant", "restored", "creates", "updates", "deletes", "blanked", "values", "shrink")
 _CHANGING: Final = ("create", "update", "delete", "deactivate", "link", "relink", "retire", "reopen")
+_TABLE: Final = click.option(
+    "--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write every line to this file."
+)
 
 
 @click.command(cls=Verb)
 @click.argument("sync")
-@click.option("--csv", "table", type=click.Path(path_type=Path, dir_okay=False), help="Write every line to this file.")
+@_TABLE
 @click.pass_obj
 def adopt(session: Session, sync: str, table: Path | None) -> int:
     """Show what the first run would pair and write."""
-    from daemon.cli.text.census import write_census
     from daemon.cli.text.plan import census_text
 
     with session.operations() as operations:
         report = operations.adopt(sync, actor=session.actor)
     session.show(report, census_text)
+    _write(session, report, table)
+    return DONE
+
+
+def _write(session: Session, report: Mapping[str, Any], table: Path | None) -> None:
+    from daemon.cli.text.census import write_census
+
     if table is not None:
         count = write_census(report, table)
         session.note(f"{count} lines are in {table}")
-    return DONE
 
 
 @click.command(cls=Verb)
 @click.argument("sync")
 @click.option("--full", is_flag=True, help="Compare everything, even where a cursor could be used.")
 @click.option("--exit-code", "tell", is_flag=True, help="Exit 2 when there are changes.")
+@_TABLE
 @click.pass_obj
-def plan(session: Session, sync: str, full: bool, tell: bool) -> int:
+def plan(session: Session, sync: str, full: bool, tell: bool, table: Path | None) -> int:
     """Show what a run would do; writes nothing."""
     from daemon.cli.text.plan import plan_text
 
     with session.operations() as operations:
         report = operations.plan(sync, full=full, actor=session.actor)
     session.show(report, plan_text)
+    _write(session, report, table)
     changing = any(report.get("counts", {}).get(kind) for kind in _CHANGING)
     code = _CODES.get(str(report.get("state")), FAILED)
     return DIFFERENCES if tell and changing and code == DONE else code if code in (FAILED, LATER) else DONE
