@@ -45,7 +45,10 @@ def explain(
         return told | {"next": _next(sync, pair, _kept(pair)), **_lonely(context, pair)}
     decision = look_at(sync, drivers, store, audit, key, clock=clock, actor=actor)
     left, right = decision.left, decision.right
-    coming = _next(sync, replace(pair, state=decision.state, reason=decision.reason), line(sync, decision))
+    if _succession(pair) and "gone" in (left.presence, right.presence):
+        coming = _next(sync, pair, _kept(pair)) | {"what": _succession(pair)}
+    else:
+        coming = _next(sync, replace(pair, state=decision.state, reason=decision.reason), line(sync, decision))
     told |= {"presence": {"left": left.presence, "right": right.presence}, "next": coming}
     if not (left.item and right.item):
         return told | {"fields": {}}
@@ -58,6 +61,13 @@ def _children(sync: Sync, store: Store, pair: Pair) -> list[dict[str, Any]]:
     rows = [(child.name, store.sync(child.name).id) for child in sync.collections]
     found = [(name, one) for name, row in rows for one in store.pairs.get(store.families.of(row, pair.key)).values()]
     return [told_pair(name, one) for name, one in found]
+
+
+def _succession(pair: Pair) -> str:
+    """What becomes of a pair by a newcomer, whom a look at its two records does not show."""
+    if "chosen" in pair.detail:
+        return f"{pair.detail['chosen']} goes on for its record that is gone"
+    return str(pair.detail["why"]) if pair.detail.keys() & {"heir", "heirs"} else ""
 
 
 def _kept(pair: Pair) -> dict[str, Any]:

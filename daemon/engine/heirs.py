@@ -144,7 +144,7 @@ def carried_over(view: View, half: Half, item: Item) -> Half:
 def _held_for(decision: Decision, side: Side, heirs: list[str]) -> Decision:
     if len(heirs) > 1:
         why = f"gone on {side}, and {', '.join(heirs[:5])} carry its match key; make the keys differ"
-        return _waits(decision, "case", why)
+        return replace(_waits(decision, "case", why), detail={"why": why, "heirs": heirs[:5]})
     (heir,) = heirs
     why = f"gone on {side}, and {heir} carries its match key; `held retry` makes {heir} its successor"
     return replace(_waits(decision, "case", why), detail={"why": why, "heir": {side: heir}})

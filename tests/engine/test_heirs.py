@@ -89,6 +89,25 @@ def test_a_record_that_was_held_as_somebodys_heir_goes_on_once_the_case_says_so(
     world.close()
 
 
+def test_why_does_not_announce_the_delete_that_a_newcomer_holds(tmp_path: Path) -> None:
+    world = world_with(tmp_path, 1, 2)
+    recreate(world, 1, "L77")
+    world.run()
+    world.left.put("person", person(2), "L78")
+    recreate(world, 2, "L79")
+    world.run()
+
+    one, several = world.why("R1")["next"], world.why("R2")["next"]
+    world.retry("R1")
+
+    assert "changes" not in one
+    assert "L77 carries its match key; `held retry` makes L77 its successor" in one["what"]
+    assert "changes" not in several
+    assert "L78, L79 carry its match key" in several["what"]
+    assert world.why("R1")["next"]["what"] == "L77 goes on for its record that is gone"
+    world.close()
+
+
 def test_of_two_newcomers_with_its_key_none_is_taken_for_the_successor(relinking: World) -> None:
     fields = dict(relinking.records("left")["L1"])
     recreate(relinking, 1, "L77")

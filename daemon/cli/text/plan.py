@@ -24,7 +24,7 @@ SIGNS: Final[Mapping[str, str]] = {
     "reopen": "=",
     "remember": "=",
 }
-ELSEWHERE: Final = ("fields", "remapped", "candidates")
+ELSEWHERE: Final = ("fields", "remapped", "candidates", "heir", "heirs")
 """Facts behind a reason that are told in other words."""
 _STYLES: Final[Mapping[str, Style]] = {"+": "good", "~": "change", "-": "bad", "!": "bad", "=": "quiet"}
 _COUNTED: Final = ("create", "update", "delete", "deactivate", "hold", "link", "relink", "retire", "reopen")
@@ -119,11 +119,7 @@ def _names(line: Mapping[str, Any], kind: str) -> str:
 
 def _why_held(line: Mapping[str, Any]) -> str:
     words = [str(line["reason"])] if line.get("reason") else []
-    rest = {
-        name: value
-        for name, value in (line.get("detail") or {}).items()
-        if name not in ("fields", "remapped", "candidates")
-    }
+    rest = {name: value for name, value in (line.get("detail") or {}).items() if name not in ELSEWHERE}
     words += [_detail(rest)] if rest else []
     words += [f"held by guard {line['guard']}"] if line.get("guard") else []
     for side, names in (line.get("makes_room") or {}).items():
