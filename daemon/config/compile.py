@@ -340,6 +340,8 @@ def _fingerprint(config: SyncConfig) -> str:
     ends = {f"the {side} side": end for side, end in (("left", config.left), ("right", config.right))}
     parts = {"match_on": digest(config.match_on), "direction": digest(config.direction)}
     parts |= {name: digest(end.model_dump(exclude={"canary"}, exclude_defaults=True)) for name, end in ends.items()}
+    if config.cases.mapping_changed != "hold":  # whose value is taken is a question of its own, however old the mapping
+        parts["cases.mapping_changed"] = digest(config.cases.mapping_changed)
     return ";".join(f"{name}={digest[:16]}" for name, digest in parts.items())
 
 

@@ -15,6 +15,7 @@ from daemon.config import field_file, guard_file, sync_file
 from daemon.config import models as models_module
 from daemon.config.load import Config, check_secrets, load, read_daemon
 from daemon.config.systems import connect_system
+from daemon.core import revisions
 from daemon.core.rules import Canary, Limit, Match
 from tests.config.folders import change, good_folder, problems
 
@@ -205,6 +206,16 @@ def test_a_canary_is_no_other_scope_and_everything_is_looked_at_again(tmp_path: 
     assert guarded.outlook != before.outlook
     assert changed_parts(before.fingerprint, guarded.fingerprint) == set()
     assert changed_parts(guarded.fingerprint, rescoped.fingerprint) == {"the right side"}
+
+
+def test_a_side_whose_values_are_taken_after_a_changed_mapping_waits_for_approval(tmp_path: Path) -> None:
+    folder = good_folder(tmp_path)
+    held = load(folder, env={}).syncs["people"].rules
+    change(folder, "syncs/people.yaml", "ambiguous: hold}", "ambiguous: hold, mapping_changed: left}")
+    taken = load(folder, env={}).syncs["people"].rules
+
+    assert revisions.changed_parts(held.fingerprint, taken.fingerprint) == ["cases.mapping_changed"]
+    assert revisions.changed_parts(taken.fingerprint, held.fingerprint) == []
 
 
 def test_an_unchanged_system_keeps_its_fingerprint(tmp_path: Path) -> None:
