@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from connectors.base import Driver
@@ -11,7 +13,7 @@ from daemon.audit.log import AuditLog
 from daemon.core.guards import needs_approval
 from daemon.core.model import Decision
 from daemon.core.rules import SIDES, Side, Sync
-from daemon.engine.alarms import alarms, remedy
+from daemon.engine.alarms import Alarm, alarms, remedy
 from daemon.engine.collecting import children
 from daemon.engine.context import Context, start
 from daemon.engine.family import owners
@@ -41,17 +43,19 @@ def approve(
     """Look again, and approve what a guard holds now: {approved: {kind: count}, expires}.
 
     No *kinds* means all. An approval names exactly one line: it lapses when the line changes, and after *expires* s.
-    What holds the collections of *sync* is approved with it.
+    What holds the collections of *sync* is approved with it, and nothing is where one of them cannot be read.
     """
     context = start(
         sync, drivers, store, audit, clock=clock, run_id=run_id,
         request=Request("plan", full=True, only=only, actor=actor), stop=lambda: False,
     )  # fmt: skip
     yes = Yes(kinds, only, reason, clock() + expires)
-    approved, problems = Counter(_approve(context, yes)), [*context.problems]
-    for child in children(context):
-        approved.update(_approve(child, yes))
-        problems += [f"{child.sync.short}: {problem}" for problem in child.problems]
+    looked = [(each, _looked(each, yes)) for each in chain([context], children(context))]
+    approved, problems = Counter[str](), list[str]()
+    for each, allow in looked:
+        approved.update(allow())
+        of = "" if each is context else f"{each.sync.short}: "
+        problems += [f"{of}{problem}" for problem in each.problems]
     return {"sync": sync.name, "approved": dict(sorted(approved.items())), "expires": yes.until, "problems": problems}
 
 
@@ -69,23 +73,35 @@ class Yes:
         return (not self.kinds or kind in self.kinds) and (self.only is None or self.only in records)
 
 
-def _approve(context: Context, yes: Yes) -> Mapping[str, int]:
-    """How many lines of each kind are approved."""
+def _looked(context: Context, yes: Yes) -> Callable[[], Mapping[str, int]]:
+    """What is approved when it is called: how many lines of each kind. Until then nothing is."""
     if "restored" in yes.kinds and context.row.restored:
-        trust_again(context, yes.reason)
-        return {"restored": 1}
+        return partial(_trust, context, yes)
     if stopped := alarms(context):
-        accepted = [alarm for alarm in stopped if alarm.line and (not yes.kinds or alarm.trip.kind in yes.kinds)]
-        take_over(context, accepted, yes.reason)
-        for alarm in stopped:
-            if alarm not in accepted:
-                context.say(f"{alarm.trip}; {remedy(context.sync.name, alarm.trip)}")
-        return {"tenant": len(accepted)} if accepted else {}
+        return partial(_take_over, context, stopped, yes)
     lines, whole = dict[bytes, str](), set[bytes]()
     for digest, kind, records in _open_lines(context):
         whole |= {digest} if kind == "adopt" else set()
         if yes.means(kind, records):
             lines[digest] = kind
+    return partial(_allow, context, yes, lines, whole)
+
+
+def _trust(context: Context, yes: Yes) -> Mapping[str, int]:
+    trust_again(context, yes.reason)
+    return {"restored": 1}
+
+
+def _take_over(context: Context, stopped: Sequence[Alarm], yes: Yes) -> Mapping[str, int]:
+    accepted = [alarm for alarm in stopped if alarm.line and (not yes.kinds or alarm.trip.kind in yes.kinds)]
+    take_over(context, accepted, yes.reason)
+    for alarm in stopped:
+        if alarm not in accepted:
+            context.say(f"{alarm.trip}; {remedy(context.sync.name, alarm.trip)}")
+    return {"tenant": len(accepted)} if accepted else {}
+
+
+def _allow(context: Context, yes: Yes, lines: Mapping[bytes, str], whole: set[bytes]) -> Mapping[str, int]:
     numbers = Counter(lines.values())
     told = {"action": "plan.approved", "actor": context.request.actor, "sync": context.sync.name}
     if lines:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Capabilities, CursorRule
+from connectors.base import Capabilities, CursorRule, Permanent
 from daemon.core.rules import SIDES, Cases, Limit, Side
 from daemon.engine.finding import whose
 from daemon.engine.people import adopt
@@ -42,6 +42,17 @@ def test_a_plan_shows_the_children_with_their_parents_and_one_approval_lets_both
     assert world.both("Ada") == ({"work": "1", "home": "2"}, {"work": "1", "home": "2"})
     assert world.both("Bob") == ({"work": "7"}, {"work": "7"})
     world.quiet()
+
+
+def test_nothing_is_approved_where_the_children_cannot_be_read(tmp_path: Path) -> None:
+    world = Household(tmp_path, {"L1": left("Ada"), "L2": {"name": "Bob", "phones": "none"}}, {})
+
+    with pytest.raises(Permanent, match="is no list"):
+        world.approve()
+
+    assert world.run().state == "held"
+    assert world.entries("plan.approved") == []
+    assert world.records("right") == {}
 
 
 def test_children_are_born_in_the_run_that_bears_their_parent(tmp_path: Path) -> None:
