@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from daemon.cli.text.answers import entries_text
+from daemon.cli.text.answers import approved_text, entries_text
 from daemon.cli.text.census import write_census
 from daemon.cli.text.checked import checked_text
 from daemon.cli.text.lines import columns, quoted
@@ -200,6 +200,14 @@ def test_why_does_not_promise_a_write_that_a_bound_holds() -> None:
     told = text(why_text(answer))
 
     assert "the next run writes, once it is approved (tallystick approve people --kind values --only E-1):" in told
+
+
+def test_an_approval_tells_what_nobody_can_approve() -> None:
+    missing = "the canary 0 of crm.contact is gone; restore the record"
+
+    told = text(approved_text({"sync": "people", "approved": {}, "problems": [missing]}))
+
+    assert told == [f"! {missing}", "nothing was waiting for approval"]
 
 
 def test_children_are_told_by_the_name_of_their_collection() -> None:

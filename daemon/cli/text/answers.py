@@ -12,6 +12,7 @@ _NOISE: Final = frozenset({"unchanged", "remember", "read_left", "read_right"})
 
 def approved_text(answer: Mapping[str, Any]) -> Iterator[Line]:
     """What was approved, until when, and how it comes true."""
+    yield from (Line(f"! {problem}", "bad") for problem in answer.get("problems", ()))
     approved: Mapping[str, int] = answer.get("approved") or {}
     if not sum(approved.values()):
         yield Line("nothing was waiting for approval")
