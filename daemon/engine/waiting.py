@@ -30,8 +30,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     " tallystick held retry {sync} {key}",
     "ambiguous": "make the match keys differ, or name the pair: tallystick pairs import {sync} FILE.csv",
     "confirm": "right: tallystick approve {sync} --only {key}; wrong: tallystick held drop {sync} {key}",
-    "case": "bring the records in order, or change `cases` in syncs/{sync}.yaml; the next run looks again",
-    "mapping": "correct the value where it is kept, or the field in syncs/{sync}.yaml; the next run looks again",
+    "case": "bring the records in order, or change `cases` in {file}; the next run looks again",
+    "mapping": "correct the value where it is kept, or the field in {file}; the next run looks again",
     "reference": "give the record that it refers to a partner, or run the sync that does; it heals by itself",
     "stale": "nothing to do: the next run reads both records again",
     "unreachable": "the next run reads it again; look at the system's rights if that goes on",
@@ -74,7 +74,8 @@ def remedy(sync: str, pair: Pair) -> str:
         return ""
     if "heir" in pair.detail or "again" in pair.detail:
         return _SAME_OR_NOT.format(sync=sync, key=_key_of(pair))
-    return REMEDIES[pair.reason].format(sync=sync, key=_key_of(pair))
+    file = f"syncs/{sync.partition('.')[0]}.yaml"  # where its collections stand, too
+    return REMEDIES[pair.reason].format(sync=sync, key=_key_of(pair), file=file)
 
 
 def name_of(pair: Pair) -> str:

@@ -44,6 +44,15 @@ def test_a_plan_shows_the_children_with_their_parents_and_one_approval_lets_both
     world.quiet()
 
 
+def test_a_child_without_its_key_is_corrected_in_the_file_of_its_parents(tmp_path: Path) -> None:
+    world = Household(tmp_path, {"L1": left("Ada", {"number": "1"})}, {})
+    world.adopted()
+
+    (told,) = held(world.store, ["people.phones"])
+
+    assert (told["reason"], "syncs/people.yaml" in told["remedy"]) == ("mapping", True), told
+
+
 def test_nothing_is_approved_where_the_children_cannot_be_read(tmp_path: Path) -> None:
     world = Household(tmp_path, {"L1": left("Ada"), "L2": {"name": "Bob", "phones": "none"}}, {})
 

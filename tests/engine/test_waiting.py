@@ -41,7 +41,7 @@ def test_what_waits_says_what_helps(world: World) -> None:
 
     assert told["remedy"] == "decide: tallystick conflicts resolve people L1 --take left|right"
     assert world.why("L1")["next"]["remedy"] == told["remedy"]
-    assert all("{" not in text.format(sync="s", key="k") for text in REMEDIES.values())
+    assert all("{" not in text.format(sync="s", key="k", file="f") for text in REMEDIES.values())
 
 
 @pytest.mark.parametrize(
