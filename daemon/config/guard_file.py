@@ -227,7 +227,8 @@ class GuardsConfig(Facts):
     """Fields that lose their value, per field. Default: 2%, and up to 3 always, because a lost permission looks like
     emptiness."""
     shrink: Share | None = None
-    """A complete listing smaller by more than this than the last one writes nothing. Default: 10%."""
+    """A complete listing smaller by more than this than the last one writes nothing; one of up to 20 records only when
+    nothing of it is left. Default: 10%."""
     values: Mapping[str, BoundConfig] = {}
     """Bounds of single values, by shared field: `{amount: {min: 0.01, change: 30%}}`. Only what goes beyond them waits.
     For fields of `type` integer, decimal, date or datetime; any field can have `empty: refuse`."""
