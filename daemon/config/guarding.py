@@ -97,6 +97,8 @@ def _check_order(name: str, line: FieldConfig, asked: BoundConfig) -> None:
     wanted = [key for key in ("min", "max", "change") if getattr(asked, key) is not None]
     if not wanted:
         return
+    if line.merge:
+        raise _Fault(f"'{name}' is a set: it has no order", "only `empty: refuse` can be said of it", wanted[0])
     if line.ref or line.values is not None or line.lookup:
         key = "ref" if line.ref else ("lookup" if line.lookup else "values")
         help = "only `empty: refuse` can be said of it"
