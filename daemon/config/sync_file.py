@@ -34,7 +34,15 @@ def _alternatives(value: Any) -> Any:
         text = "this list does not say whether all fields must agree or any"
         help = f"write [[{names}]] for all, [[{'], ['.join(value)}]] for any"
         raise PydanticCustomError("ambiguous", "{text}", {"text": text, "help": help})
+    if value == []:  # every record would be created across, beside the one that it means
+        help = "name fields that tell who is who: [[email]]"
+        raise PydanticCustomError("bad-value", "nobody would find a partner", {"help": help})
     return value
+
+
+MatchOn: TypeAlias = Annotated[
+    tuple[Annotated[MatchConfig, BeforeValidator(_alternative)], ...], BeforeValidator(_alternatives)
+]
 
 
 class CanaryConfig(Facts):
@@ -143,9 +151,7 @@ class CollectionConfig(Facts):
     """Where the right side keeps them."""
     direction: Direction | None = None
     """Default: that of the sync."""
-    match_on: Annotated[
-        tuple[Annotated[MatchConfig, BeforeValidator(_alternative)], ...], BeforeValidator(_alternatives)
-    ]
+    match_on: MatchOn
     """Alternatives, in order. A child only ever matches a child of its parent's partner."""
     fields: Annotated[Mapping[FieldName, FieldConfig], Field(min_length=1)]
     """The shared fields. Paths begin at the child."""
@@ -184,9 +190,7 @@ class SyncConfig(Facts):
     """Cron time of the full comparison. Default: `defaults.reconcile`."""
     direction: Direction = "both"
     """`left_to_right` makes every field `owner: left`."""
-    match_on: Annotated[
-        tuple[Annotated[MatchConfig, BeforeValidator(_alternative)], ...], BeforeValidator(_alternatives)
-    ]
+    match_on: MatchOn
     """Alternatives, in order."""
     fields: Annotated[Mapping[FieldName, FieldConfig], Field(min_length=1)]
     """The shared fields."""
