@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from connectors.base import Op, Record
 from daemon.core.rules import Side
@@ -13,10 +13,14 @@ State: TypeAlias = Literal["active", "single", "held", "retired"]
 Reason: TypeAlias = Literal[
     "", "conflict", "refused", "unknown", "guard", "ambiguous", "confirm", "case", "mapping", "stale",
     "unreachable", "gone", "scope", "ended", "merged", "ignored", "reference", "unlinked", "dropped", "pending",
-    "oscillation", "parent",
+    "oscillation", "parent", "bereft",
 ]  # fmt: skip
 """Why a pair is held, single or retired. unlinked: a person took the pair apart. dropped: a person gave it up.
-parent: a child whose parents are no pair now; it sleeps as retired, and waits as single."""
+parent: a child whose parents are no pair now; it sleeps as retired, and waits as single.
+bereft: such a child, whose parents lost a record; held, its parents are a pair again, and it may have lost one, too."""
+
+ASLEEP: Final = ("parent", "bereft")
+"""Reasons of children that sleep as retired."""
 
 Presence: TypeAlias = Literal["here", "gone", "outside", "unknown"]
 """outside: the record exists, and its scope says that it does not take part. unknown: not looked at."""
@@ -231,7 +235,7 @@ class Decision:
         if self.state == "held":
             return "hold"
         if self.state == "retired":
-            return "remember" if self.pair.state == "retired" or self.reason == "parent" else "retire"
+            return "remember" if self.pair.state == "retired" or self.reason in ASLEEP else "retire"
         if self.reopens:
             return "reopen"
         if self.relinks:

@@ -39,12 +39,13 @@ def decide_pair(
         case _, "outside":
             return _signed(_by_case(sync, base, "right", "scope", sync.cases.out_of_scope_right), line)
         case "gone", _:
-            return _signed(_by_case(sync, base, "left", "gone", _gone_case(sync, base, "left")), line)
+            return _signed(_gone(sync, base, "left"), line)
         case _, "gone":
-            return _signed(_by_case(sync, base, "right", "gone", _gone_case(sync, base, "right")), line)
+            return _signed(_gone(sync, base, "right"), line)
         case _:
             detail = {"why": "the record could not be read"}
-            return replace(base, state="held", reason="unreachable", detail=detail)
+            reason: Reason = "bereft" if pair.reason == "bereft" else "unreachable"
+            return replace(base, state="held", reason=reason, detail=detail)
 
 
 def decide_single(sync: Sync, pair: Pair, side: Side, item: Item, line: Line, *, wanted: bool, new: bool) -> Decision:
@@ -117,6 +118,15 @@ def _refers_in_vain(base: Decision) -> bool:
     items = [item for item in (base.left.item, base.right.item) if item]
     faulty = [(item, name) for item in items for name in item.faults]
     return bool(faulty) and all(name in item.awaits for item, name in faulty)
+
+
+def _gone(sync: Sync, base: Decision, side: Side) -> Decision:
+    """*side* lost its record. A child may have lost it with its parent, which is back: then a person decides."""
+    decision = _by_case(sync, base, side, "gone", _gone_case(sync, base, side))
+    if base.pair.reason != "bereft" or decision.kind not in ("delete", "deactivate", "hold"):
+        return decision
+    why = f"gone on {side}: taken out by somebody, or gone with its parent, which is there again"
+    return replace(base, state="held", reason="bereft", detail={"why": why})
 
 
 def _gone_case(sync: Sync, base: Decision, gone: Side) -> Case:

@@ -27,6 +27,7 @@ ENDED: Final = {
     "ignored": "it has no partner and shall not get one: `cases` or `create.when` says so",
     "unlinked": "a person took it out of its pair; it is matched again only with somebody else, or by pairs import",
     "parent": "its parents are no pair now; it takes part again, and is looked at, once they are one",
+    "bereft": "its parents lost a record, perhaps it did so with them; it is looked at once they are a pair again",
     "dropped": "a person gave it up; it is looked at when it changes, or when a newcomer carries its match key",
 }
 """What became of a pair for which the next run does nothing."""

@@ -90,7 +90,7 @@ def _unknown(half: Half) -> Half:
 def asleep(pair: Pair, left: Look, right: Look) -> Decision:
     """What is decided about a child that went away with its parent: nothing."""
     left, right = (Look("unknown") if look.presence == "gone" else look for look in (left, right))
-    return Decision(pair, left, right, state="retired", reason="parent")
+    return Decision(pair, left, right, state="retired", reason="bereft")
 
 
 def owners(context: Context, decision: Decision) -> frozenset[str]:

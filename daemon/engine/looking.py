@@ -15,6 +15,8 @@ from daemon.engine.gather import Sight, missing
 AT_ONCE = 1000
 """Pairs whose records are in memory together."""
 UNKNOWN = Look("unknown")
+_UNWRITTEN = ("", "stale", "unreachable", "bereft")
+"""Reasons of pairs of which nothing was decided since a record of theirs was made."""
 
 Looks: TypeAlias = dict[int, dict[Side, Look]]
 
@@ -42,7 +44,7 @@ def fill(context: Context, pairs: Mapping[int, Pair], known: Looks) -> None:
 def unless_late(context: Context, pair: Pair, side: Side, look: Look) -> Look:
     """What we made a moment ago and never saw: where a system shows late, its absence says nothing so soon."""
     half, window = pair.half(side), context.views[side].capabilities.consistency_window
-    unseen = half is not None and not half.seen and not half.agreed and pair.reason in ("", "stale", "unreachable")
+    unseen = half is not None and not half.seen and not half.agreed and pair.reason in _UNWRITTEN
     return UNKNOWN if look.presence == "gone" and unseen and context.clock() < pair.since + window else look
 
 

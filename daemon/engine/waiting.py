@@ -35,6 +35,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "reference": "give the record that it refers to a partner, or run the sync that does; it heals by itself",
     "stale": "nothing to do: the next run reads both records again",
     "unreachable": "the next run reads it again; look at the system's rights if that goes on",
+    "bereft": "put it in again, or take it out across by hand; to let what is there stand alone:"
+    " tallystick held drop {sync} {key}",
     "merged": "the system joined two records: join or delete across by hand what is too many, or:"
     " tallystick held drop {sync} {key}",
 }

@@ -18,8 +18,10 @@ AWAKE = (
     f" ({', '.join(repr(reason) for reason in APART)})))"
 )
 """Whether the pair `p` of parents is in force."""
-_ASLEEP = "c.state = 'retired' AND c.reason = 'parent'"
-_QUIET = "detail = NULL, awaits = NULL, line = NULL, next_try = 0, attempts = 0"
+LOST = ("gone", "case", "merged", "ended")
+"""Reasons of parents of which one is gone, or may be: what is missing of their children may have gone along."""
+_ASLEEP = "c.state = 'retired' AND c.reason IN ('parent', 'bereft')"
+_QUIET = "since = ?, detail = NULL, awaits = NULL, line = NULL, next_try = 0, attempts = 0"
 
 
 class Families:
@@ -55,13 +57,18 @@ class Families:
             f" AND c.left_id IS NOT NULL AND c.right_id IS NOT NULL AND NOT ({AWAKE})"
         )
         wake = f"SELECT c.key FROM pair c JOIN pair p ON p.key = c.parent WHERE {mine} AND {_ASLEEP} AND {AWAKE}"  # noqa: S608
+        bereft = (
+            f"SELECT c.key FROM pair c JOIN pair p ON p.key = c.parent WHERE {mine} AND {_ASLEEP} AND NOT ({AWAKE})"  # noqa: S608
+            f" AND p.reason IN ({', '.join(repr(reason) for reason in LOST)})"
+        )
         with self._db.transaction() as db:
             db.execute(
-                f"UPDATE pair SET state = 'retired', reason = 'parent', since = ?, {_QUIET} WHERE key IN ({lull})",  # noqa: S608
+                f"UPDATE pair SET state = 'retired', {_unless_bereft('parent')}, {_QUIET} WHERE key IN ({lull})",  # noqa: S608
                 (now, sync, flying),
             )
+            db.execute(f"UPDATE pair SET reason = 'bereft' WHERE key IN ({bereft})", (sync, flying))  # noqa: S608
             db.execute(
-                f"UPDATE pair SET state = 'held', reason = 'stale', since = ?, {_QUIET} WHERE key IN ({wake})",  # noqa: S608
+                f"UPDATE pair SET state = 'held', {_unless_bereft('stale')}, {_QUIET} WHERE key IN ({wake})",  # noqa: S608
                 (now, sync, flying),
             )
 
@@ -87,3 +94,8 @@ class Families:
     def of(self, sync: int, parent: int) -> list[int]:
         """Keys of all children of one pair of parents."""
         return [key for (key,) in self._db.rows("SELECT key FROM pair WHERE sync = ? AND parent = ?", sync, parent)]
+
+
+def _unless_bereft(reason: str) -> str:
+    """The reason of a child that falls asleep or wakes. Who may have lost a record with its parents keeps that one."""
+    return f"reason = CASE reason WHEN 'bereft' THEN 'bereft' ELSE '{reason}' END"

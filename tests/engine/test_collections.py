@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connectors.base import Capabilities, CursorRule, Permanent
-from daemon.core.rules import SIDES, Cases, Limit, Side
+from daemon.core.rules import SIDES, Cases, Limit, Side, other
 from daemon.engine.finding import whose
 from daemon.engine.people import adopt
 from daemon.engine.waiting import held
@@ -179,7 +179,7 @@ def test_children_of_a_parent_that_waits_for_a_person_are_left_alone(tmp_path: P
     assert report.state == "held"
     assert len(world.held()) == 1
     assert world.numbers("right", "Ada") == {"work": "1", "home": "2"}
-    assert {told[2:] for told in world.children()} == {("retired", "parent")}
+    assert {told[2:] for told in world.children()} == {("retired", "bereft")}
     world.dial("right", "Ada", phone("work", "5"), HOME)
     world.run()
     world.left.put("person", left("Ada", WORK, HOME), "L1")  # it comes back as it was
@@ -416,7 +416,7 @@ def test_a_child_that_sleeps_says_why(tmp_path: Path) -> None:
 
     told = why_child(world, '["L1","work"]')
 
-    assert "its parents are no pair now" in told["next"]["what"]
+    assert "its parents lost a record" in told["next"]["what"]
     plan = world.plan(full=True)
     assert [line.get("collection") for line in plan.lines] == [None]
 
@@ -508,3 +508,41 @@ def test_a_plan_promises_for_children_what_their_records_keep_and_counts_what_th
     assert {one["updates"] for one in plan.guarantees} == {"strict"}
     assert plan.requests["crm"]["write"] == alone.requests["crm"]["write"] == 1
     assert plan.requests["crm"]["read"] > alone.requests["crm"]["read"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("noticed", [False, True])
+def test_children_that_went_with_a_parent_who_comes_back_without_them_are_not_taken_out_across(
+    tmp_path: Path, side: Side, noticed: bool
+) -> None:
+    world = married(tmp_path, WORK, HOME, sync=people(cases=Cases(gone_left="hold", gone_right="hold")))
+    id, across = world.id(side, "Ada"), other(side)
+    world.hands(side).remove("person", id)
+    world.run(full=True)
+
+    world.put(side, "Ada", HOME, id=id)  # out of the bin, and not all of it
+    for full in (noticed, True, False):
+        assert world.run(full=full).state == "held"
+
+    assert (world.numbers(side, "Ada"), world.numbers(across, "Ada")) == ({"home": "2"}, {"work": "1", "home": "2"})
+    ((*_, reason),) = world.children("held")
+    assert reason == "bereft"
+    world.dial(side, "Ada", HOME, phone("work", "7"))
+    assert world.run().state == "done"
+    assert world.both("Ada") == ({"work": "7", "home": "2"},) * 2
+    world.quiet()
+
+
+def test_a_child_that_may_have_gone_with_its_parent_stands_alone_where_a_person_says_so(tmp_path: Path) -> None:
+    world = married(tmp_path, WORK, sync=people(cases=Cases(gone_left="hold", gone_right="hold")))
+    world.right.remove("person", "R1")
+    world.run(full=True)
+    world.put("right", "Ada", id="R1")
+    world.run()
+
+    with world.asked_about(world.child):
+        assert "held drop people.phones" in world.held()[0]["remedy"]
+        world.drop('["L1","work"]')
+
+    world.quiet()
+    assert world.both("Ada") == ({"work": "1"}, {})

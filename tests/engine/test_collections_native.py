@@ -72,7 +72,7 @@ def test_a_record_that_moves_to_another_parent_moves_across(tmp_path: Path) -> N
     world.quiet()
     world.left.remove("person", "L-Ada")  # it is Ada's now: with her it goes to sleep
     world.run(full=True)
-    assert world.children() == [("P1", id, "retired", "parent")]
+    assert world.children() == [("P1", id, "retired", "bereft")]
 
 
 def test_a_member_of_a_list_does_not_follow_a_record_to_another_parent(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_rows_whose_parent_went_unnoticed_sleep_until_it_is_noticed(tmp_path: Pa
     for _ in range(2):  # it is read by a cursor that does not tell who is gone
         report = world.run()
         assert (report.state, report.counts.get("delete", 0)) == ("done", 0)
-        assert world.children()[0][2:] == ("retired", "parent")
+        assert world.children()[0][2:] == ("retired", "bereft")
 
     world.run(full=True)
     assert [one["reason"] for one in world.held()] == ["case"]
