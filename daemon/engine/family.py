@@ -11,6 +11,7 @@ from itertools import islice
 from connectors.base import PARENT, Record
 from daemon.core.model import Decision, Half, Look, Pair
 from daemon.core.rules import SIDES, Side, other
+from daemon.core.typed import named
 from daemon.engine.context import Context
 from daemon.store.families import APART
 
@@ -94,10 +95,13 @@ def asleep(pair: Pair, left: Look, right: Look) -> Decision:
 
 
 def owners(context: Context, decision: Decision) -> frozenset[str]:
-    """The parents of the records that a decision is about, on either side."""
+    """The parents of the records that a decision is about, on either side, as people name them."""
+    if context.sync.family is None:
+        return frozenset()
     items = [(side, decision.look(side).item) for side in SIDES]
-    found = (context.sync.owner_of(side, item.record.fields) for side, item in items if item)
-    return frozenset(owner for owner in found if owner)
+    shown = {(s, owner) for s, i in items if i and (owner := context.sync.owner_of(s, i.record.fields))}
+    parents = context.store.pairs.get([decision.pair.parent]).values()
+    return named(shown | {(side, half.id) for pair in parents for side in SIDES if (half := pair.half(side))})
 
 
 def _parents_there(context: Context, side: Side, keys: Iterable[int]) -> frozenset[int]:

@@ -26,10 +26,18 @@ def find(sync: Sync, store: Store, key: str) -> Pair:
         raise NoSuch(f"{sync.name} has a record '{key}' on either side; say left:{key} or right:{key}")
     pairs = store.pairs.get(keys)
     if not pairs:
-        raise NoSuch(
-            f"{sync.name} knows no record '{key}'; use the record's id on either side, as in `tallystick held`"
-        )
+        raise NoSuch(unknown(sync, key))
     return next(iter(pairs.values()))
+
+
+def known(sync: Sync, store: Store, key: str) -> bool:
+    """Whether *sync* or one of its collections remembers the record of that id, or of `left:ID` or `right:ID`."""
+    return any(_by_id(one, store, key) for one in (sync, *sync.collections))
+
+
+def unknown(sync: Sync, key: str) -> str:
+    """What is said where nobody knows *key*."""
+    return f"{sync.name} knows no record '{key}'; use the record's id on either side, as in `tallystick held`"
 
 
 def whose(sync: Sync, store: Store, key: str) -> Sync:

@@ -11,6 +11,7 @@ from daemon.audit.log import AuditLog
 from daemon.core.guards import Trip, Verdict, guard
 from daemon.core.model import Decision, Pair
 from daemon.core.rules import SIDES, Side, Sync
+from daemon.core.typed import named
 from daemon.engine.alarms import Alarm, alarms, regressions, remedy, unfamiliar
 from daemon.engine.answers import Progress
 from daemon.engine.apply import apply
@@ -20,6 +21,7 @@ from daemon.engine.cursors import next_cursor
 from daemon.engine.decisions import Plan
 from daemon.engine.failpoints import reached
 from daemon.engine.family import owners, rouse
+from daemon.engine.finding import known, unknown
 from daemon.engine.gather import Sight, Stopped, gather
 from daemon.engine.planning import again, make_plan
 from daemon.engine.promises import guarantees, making_room, requests
@@ -27,6 +29,7 @@ from daemon.engine.recover import recover
 from daemon.engine.report import Report, Request, RunState, line
 from daemon.engine.spending import spent
 from daemon.engine.takeover import distrust
+from daemon.errors import NoSuch
 from daemon.store.store import Store
 
 STALE_ROUNDS = 3
@@ -56,20 +59,20 @@ def run_sync(
     """Bring both sides of *sync* into step, or say why not.
 
     What goes wrong with a system ends in the report. AuditError and StoreError are raised: without a log or a memory
-    nothing is written.
+    nothing is written. So is NoSuch, where only one record was asked for and nobody knows it.
     """
     context = start(
         sync, drivers, store, audit, clock=clock, run_id=run_id, request=request, stop=stop
     )  # fmt: skip
     if request.kind == "plan":
-        return asked_for(request.collection, with_collections(context, _guarded(_plan_only)))
+        return _met(context, asked_for(request.collection, with_collections(context, _guarded(_plan_only))))
     _announce(context, "run.started", {"announced": [a.told() for a in context.announced]} if context.announced else {})
     store.journal.start_run(run_id, sync.name, request.actor, clock())
     reports = with_collections(context, _guarded(_run))
     report = joined(reports)
     _announce(context, "run.finished", {"state": report.state, "counts": dict(report.counts)})
     store.journal.end_run(run_id, report.state, clock(), _kept(report))
-    return asked_for(request.collection, reports)
+    return _met(context, asked_for(request.collection, reports))
 
 
 def _run(context: Context) -> Report:
@@ -156,8 +159,8 @@ def open_pairs(context: Context) -> frozenset[int]:
 
 def judge(context: Context, plan: Plan) -> Verdict:
     """The guards' word on the whole plan."""
-    known = context.store.pairs.count(context.row.id)
-    pairs = known.get("active", 0) + known.get("held", 0)
+    standing = context.store.pairs.count(context.row.id)
+    pairs = standing.get("active", 0) + standing.get("held", 0)
     verdict = guard(context.sync, plan, pairs, context.approved, adopting=adopting(context), spent=spent(context))
     why = unfamiliar(context.row, context.sync)
     return replace(verdict, trips=tuple(replace(t, field=why) if t.kind == "adopt" else t for t in verdict.trips))
@@ -191,16 +194,24 @@ def chosen(context: Context, plan: Plan) -> Plan:
     if only is None:
         return plan
     mine = (d for d in plan if only in record_ids(d) or only in owners(context, d))
-    found = Plan(context.store.folder, mine)
-    if not len(found) and (context.sync.family is None or context.request.collection):
-        context.say(f"nothing is to be done for a record '{only}' of {context.sync.name}")
-    return found
+    return Plan(context.store.folder, mine)
 
 
 def record_ids(decision: Decision) -> frozenset[str]:
-    """The records on either side that a decision is about."""
-    seen = {item.record.id for side in SIDES if (item := decision.look(side).item)}
-    return frozenset(seen | {half.id for side in SIDES if (half := decision.pair.half(side))})
+    """The records on either side that a decision is about, as people name them."""
+    seen = {(side, item.record.id) for side in SIDES if (item := decision.look(side).item)}
+    return named(seen | {(side, half.id) for side in SIDES if (half := decision.pair.half(side))})
+
+
+def _met(context: Context, report: Report) -> Report:
+    """*report*, saying so if nothing came of the one record that was asked for. Raises NoSuch where nobody knows it."""
+    only, decided = context.request.only, any(n for kind, n in report.counts.items() if not kind.startswith("read_"))
+    if only is None or decided or report.guards or report.state not in ("done", "held", "planned"):
+        return report
+    if not known(context.sync, context.store, only):
+        raise NoSuch(unknown(context.sync, only))
+    nothing = f"nothing is to be done for a record '{only}' of {context.sync.name}"
+    return replace(report, problems=(*report.problems, nothing))
 
 
 def _write_again(context: Context, progress: Progress) -> None:

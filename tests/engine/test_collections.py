@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from connectors.base import Capabilities, CursorRule, Permanent
-from daemon.core.rules import SIDES, Cases, Limit, Side, other
+from daemon.core.rules import SIDES, Cases, Guards, Limit, Side, other
 from daemon.engine.finding import whose
 from daemon.engine.people import adopt
 from daemon.engine.waiting import held
+from daemon.errors import NoSuch
 from tests.engine.household import DELETE, OPEN, Household, guarded, left, people, phone, phones, right
 from tests.engine.quirks import Quirky, done_but_lost
 
@@ -296,6 +297,21 @@ def test_only_one_parent_is_run_with_its_children_and_only_a_collection_by_its_n
     assert (plan.sync, plan.counts["update"]) == ("people.phones", 1)
     world.run(collection="people.phones")
     assert world.numbers("right", "Bob") == {"work": "6"}
+
+
+@pytest.mark.parametrize("key", ["L1", "R1", "left:L1"])
+def test_whichever_record_of_a_parent_is_named_its_children_of_both_sides_are_meant(tmp_path: Path, key: str) -> None:
+    world = married(tmp_path, WORK, sync=guarded(people(), Guards(creates=Limit(count=0))))
+    world.dial("left", "Ada", WORK, phone("car", "3"))
+    world.dial("right", "Ada", WORK, HOME)
+
+    assert world.approve(only=key)["approved"] == {"creates": 2}
+    report = world.run(only=key)
+
+    assert report.problems == ()
+    assert world.both("Ada") == ({"work": "1", "home": "2", "car": "3"},) * 2
+    with pytest.raises(NoSuch):
+        world.run(only="left:R1")
 
 
 def test_one_way_children_are_put_right_and_never_taken_out_of_their_source(tmp_path: Path) -> None:

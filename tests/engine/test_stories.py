@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.core.rules import Cases, Guards, Limit
+from daemon.errors import NoSuch
 from tests.engine.world import World, people_sync, person
 
 
@@ -378,6 +379,15 @@ def test_emptiness_on_both_sides_is_agreement_at_first_contact(tmp_path: Path) -
 
     assert world.records("right")["R1"]["phone"] == ""
     world.close()
+
+
+def test_asking_for_a_record_that_nobody_knows_is_an_error(world: World) -> None:
+    world.adopted()
+
+    with pytest.raises(NoSuch, match="people knows no record 'L9'"):
+        world.run(only="L9")
+    world.left.put("person", person(5), "L5")
+    assert world.run(only="left:L5").counts["create"] == 1
 
 
 def test_asking_for_a_record_that_needs_nothing_says_so(world: World) -> None:
