@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from connectors.base import RECORD, Done, Partial
-from daemon.core.model import Decision, Half, Look, Pair
+from daemon.core.model import Decision, Half, Look, Members, Pair
 from daemon.core.rules import SIDES, Side, other
 from daemon.engine.lookers import Lookers
+from daemon.engine.membership import members_at_birth
 
 KEPT = "unfinished"
 """Under this name a pair's detail holds the answers of the steps that are made. People are told the names alone."""
@@ -30,7 +31,8 @@ def half_made(pair: Pair, before: Pair, outcome: Partial, item: Mapping[str, Any
     """*pair* with what the steps of *before* and of this attempt have made. *sent* are the digests of what it gives."""
     born = given_at_birth(before)
     if RECORD in outcome.done and not born:
-        born = {"digests": dict(sent), "source": dict(item["source"]), "keys": list(item["keys"])}
+        members = dict(item["members"])
+        born = {"digests": dict(sent), "source": dict(item["source"]), "keys": list(item["keys"]), "members": members}
     told = {"done": dict(outcome.done), "born": born}
     return replace(pair, detail={**pair.detail, "steps": list(outcome.done), KEPT: told})
 
@@ -55,7 +57,7 @@ def finished(decision: Decision, side: Side, done: Done, now: float) -> Pair:
     why = {"why": "it was half made for a while; both records are read again"}
     return replace(
         decision.pair, left=halves["left"], right=halves["right"], state="held", reason="stale", detail=why,
-        born="created", since=now, next_try=0.0, attempts=0, line=b"",
+        born="created", since=now, next_try=0.0, attempts=0, line=b"", members=_members(born, side),
     )  # fmt: skip
 
 
@@ -75,7 +77,8 @@ def orphaned(
         id = str(made(pair)[RECORD])
         lookers[other(source)].leave(lookers[other(source)].called([id]))
         half = Half(id, None, b"", {}, born["digests"])
-        found[key] = replace(pair, right=half) if source == "left" else replace(pair, left=half)
+        whole = replace(pair, members=_members(born, other(source)))
+        found[key] = replace(whole, right=half) if source == "left" else replace(whole, left=half)
     return found
 
 
@@ -92,3 +95,8 @@ def set_apart(lookers: Mapping[Side, Lookers]) -> dict[Side, list[int]]:
         across.leave([*across.carriers(keys), *across.called(ids)])
         found[side] = list(rows)
     return found
+
+
+def _members(born: Mapping[str, Any], side: Side) -> dict[str, Members]:
+    """The sets that a half-made record of *side* was given; of one that an earlier version began nothing is known."""
+    return members_at_birth({"side": side, "members": born.get("members", {})})

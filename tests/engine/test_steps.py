@@ -190,6 +190,24 @@ def test_an_edit_while_the_record_was_half_made_travels_once_it_is_whole(world: 
     world.until_quiet()
 
 
+@pytest.mark.parametrize("step", [2, 3])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_member_that_is_removed_while_the_record_was_half_made_stays_removed(
+    world: OfficeWorld, step: int, lost: bool
+) -> None:
+    world.sync = replace(world.sync, rules=(*world.sync.rules, rule("tags", merge="set")))
+    world.left.edit("person", "L7", {"tags": ["a", "b"]})
+    world.office.faults.append(once(step, Reply(422, {"message": "no"})))
+    assert world.run().counts["refused"] == 1
+
+    world.left.edit("person", "L7", {"tags": ["a", "c"]})
+    if lost:
+        world.office.late.append(once(step, Reply(502)))
+    world.until_quiet()
+
+    assert world.office.people["p1"]["tags"] == world.records("left")["L7"]["tags"] == ["a", "c"]
+
+
 def test_an_edit_of_the_half_made_record_itself_is_an_edit(world: OfficeWorld) -> None:
     world.office.faults.append(once(3, Reply(422, {"message": "not today"})))
     world.run()
