@@ -34,7 +34,7 @@ def with_arrivals(context: Context, decisions: Sequence[Decision]) -> list[Decis
 def bound(context: Context, decisions: Sequence[Decision]) -> list[Decision]:
     """Decisions that referred to newcomers, with the ids that these got meanwhile. Who got none is missing."""
     context.references.forget()
-    return [decide_again(context, decision) for decision in decisions]
+    return [context.as_approved(decide_again(context, decision), decision) for decision in decisions]
 
 
 def decide_again(context: Context, decision: Decision) -> Decision:

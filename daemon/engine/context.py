@@ -62,6 +62,12 @@ class Context:
         """The lines that people have approved."""
         return self.store.journal.approved(self.row.id, self.clock())
 
+    def as_approved(self, fresh: Decision, planned: Decision) -> Decision:
+        """*fresh*, which does no more than *planned* did: what a person allowed of that is allowed of this."""
+        if planned.line in self.approved:
+            self.approved |= {fresh.line}
+        return fresh
+
     @cached_property
     def rulings(self) -> Mapping[int, Mapping[str, Ruling]]:
         """What people have answered to conflicts, by pair."""

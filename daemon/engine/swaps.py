@@ -77,8 +77,9 @@ def _as_passed(
     """*decisions* made anew, where they do no more than what the guards saw. The rest is merged and judged again."""
     before = {decision.pair.key: decision for decision in decisions}
     for fresh in again(context, [pairs[key] for key in before]):
-        if all(move in _aims(before[fresh.pair.key]) for move in _aims(fresh)):
-            yield fresh
+        planned = before[fresh.pair.key]
+        if all(move in _aims(planned) for move in _aims(fresh)):
+            yield context.as_approved(fresh, planned)
         else:
             progress.stale.append(fresh.pair)
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from daemon.core.limits import Announced, Bound, Guards, Limit
-from daemon.core.rules import Cases
+from daemon.core.rules import Cases, Match, Ref
 from tests.engine import quirks
 from tests.engine.test_found import TwoQuirks
-from tests.engine.world import HOUR, World, people_sync, person, rule
+from tests.engine.world import HOUR, World, people_sync, person, rule, swapping_sync
 
 DAY = 24 * HOUR
 
@@ -148,6 +148,28 @@ def test_an_approved_delete_draws_on_no_budget(staff: TwoQuirks) -> None:
 
     staff.now += DAY
     assert leave(staff, 5, 6, 7).state == "done"
+
+
+@pytest.mark.parametrize("kind", ["updates", "creates"])
+def test_what_was_approved_draws_on_no_budget_though_it_is_decided_anew_on_its_way(tmp_path: Path, kind: str) -> None:
+    people = [{f"{side}{n}": person(n) for n in (1, 2)} for side in "LR"]
+    rules = (*swapping_sync().rules, rule("boss", wins="left", ref=Ref("people")))
+    sync = people_sync(rules=rules, match_on=(Match(("number",)),), guards=Guards(**{kind: Limit(count=0, per_day=2)}))
+    world = World(tmp_path, *people, sync=sync)
+    world.adopted()
+    if kind == "updates":  # one makes room for the other first
+        world.left.edit("person", "L1", {"email": person(2)["email"]})
+        world.left.edit("person", "L2", {"email": person(1)["email"]})
+    else:  # one is told the id of the other first
+        world.left.put("person", person(3, boss="L4"), "L3")
+        world.left.put("person", person(4), "L4")
+    assert world.run().state == "held"
+
+    world.approve(kind)
+
+    assert world.run().state == "done"
+    assert world.store.spending.since(world.store.sync("people").id, world.now) == {}
+    world.close()
 
 
 def test_only_what_was_really_written_is_counted(staff: TwoQuirks) -> None:
