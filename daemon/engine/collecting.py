@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+from daemon.core.limits import in_force
 from daemon.engine.alarms import unfamiliar
 from daemon.engine.arrivals import arrivals
 from daemon.engine.context import Context, start
@@ -42,6 +44,15 @@ def children(context: Context) -> Iterator[Context]:
         )  # fmt: skip
         child.references.promise(arrivals(context, context.planned))
         yield child
+
+
+def announced(context: Context) -> list[Mapping[str, Any]]:
+    """The mass changes that are announced for now, those of the collections under their names."""
+    found: list[Mapping[str, Any]] = [one.told() for one in context.announced]
+    for child in context.sync.collections:
+        _, expected = in_force(child.guards, context.at.astimezone(ZoneInfo(child.zone)))
+        found += [{"collection": child.short, **one.told()} for one in expected]
+    return found
 
 
 def joined(found: Sequence[Report]) -> Report:

@@ -15,7 +15,7 @@ from daemon.core.typed import named
 from daemon.engine.alarms import Alarm, alarms, regressions, remedy, unfamiliar
 from daemon.engine.answers import Progress
 from daemon.engine.apply import apply
-from daemon.engine.collecting import asked_for, joined, with_collections
+from daemon.engine.collecting import announced, asked_for, joined, with_collections
 from daemon.engine.context import Context, start
 from daemon.engine.cursors import next_cursor
 from daemon.engine.decisions import Plan
@@ -66,7 +66,8 @@ def run_sync(
     )  # fmt: skip
     if request.kind == "plan":
         return _met(context, asked_for(request.collection, with_collections(context, _guarded(_plan_only))))
-    _announce(context, "run.started", {"announced": [a.told() for a in context.announced]} if context.announced else {})
+    expected = announced(context)
+    _announce(context, "run.started", {"announced": expected} if expected else {})
     store.journal.start_run(run_id, sync.name, request.actor, clock())
     reports = with_collections(context, _guarded(_run))
     report = joined(reports)

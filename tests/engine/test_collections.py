@@ -1,12 +1,14 @@
 """Stories of children: phones of persons, in lists on both sides, each a record of its own in its parents' pair."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectors.base import Capabilities, CursorRule, Permanent
+from daemon.core.limits import Announced
 from daemon.core.rules import SIDES, Cases, Guards, Limit, Side, other
 from daemon.engine.finding import whose
 from daemon.engine.people import adopt
@@ -297,6 +299,21 @@ def test_only_one_parent_is_run_with_its_children_and_only_a_collection_by_its_n
     assert (plan.sync, plan.counts["update"]) == ("people.phones", 1)
     world.run(collection="people.phones")
     assert world.numbers("right", "Bob") == {"work": "6"}
+
+
+def test_an_announced_mass_change_of_children_is_told_and_testified(tmp_path: Path) -> None:
+    world = married(tmp_path, WORK, HOME, sync=guarded(people(), Guards(deletes=Limit(count=0), shrink=1.0)))
+    now = datetime.fromtimestamp(world.now).astimezone()
+    moving = Announced(now, now + timedelta(hours=2), {"deletes": Limit()}, reason="CHG1: no more desks")
+    world.sync = guarded(world.sync, replace(world.child.guards, expect=(moving,)))
+
+    world.dial("left", "Ada")
+    report = world.run()
+
+    assert report.state == "done"
+    assert "CHG1" in report.problems[0]
+    (*_, started) = world.entries("run.started")
+    assert started["announced"] == [{"collection": "phones", **moving.told()}]
 
 
 @pytest.mark.parametrize("key", ["L1", "R1", "left:L1"])
