@@ -18,7 +18,7 @@ from connectors.paths import ABSENT
 from daemon.core.clash import weigh
 from daemon.core.joining import joined
 from daemon.core.members import Notch, notch_of, same
-from daemon.core.model import Half, Item, Members, Move, Turn
+from daemon.core.model import Half, Item, Members, Move, Roster
 from daemon.core.rules import SIDES, Rule, Scale, Side, Sync, Winner, other
 from daemon.core.sets import Met, merge_sets
 from daemon.core.types import empty
@@ -76,7 +76,7 @@ class Merged:
     held: Mapping[str, str]
     settled: frozenset[str]
     """Fields whose present inputs become the agreed ones once the moves are done."""
-    members: Mapping[str, Turn] = field(default_factory=dict)
+    members: Mapping[str, Roster] = field(default_factory=dict)
     """Per set field, what becomes of the memory of its members."""
 
 
@@ -104,7 +104,7 @@ def merge(
     moves: dict[Side, list[Move]] = {"left": [], "right": []}
     held: dict[str, str] = {}
     settled: set[str] = set()
-    turns: dict[str, Turn] = {}
+    rosters: dict[str, Roster] = {}
     for rules in _together(sync):
         if fault := _fault(rules, items):
             held |= {rule.name: fault for rule in rules}
@@ -116,7 +116,7 @@ def merge(
             assert memory
             known = None if _moved_house(rules[0], remapped) else memory.members.get(rules[0].name)
             notch = notch_of(memory.line, memory.pair, rules[0])
-            _meet(rules[0], _members(rules[0], motion, items, known, notch), (moves, held, settled, turns))
+            _meet(rules[0], _members(rules[0], motion, items, known, notch), (moves, held, settled, rosters))
             continue
         outcome, why = _outcome(rules, halves, items, motion, _ruling(rules, items, rulings or {}))
         if outcome == "hold":
@@ -128,23 +128,23 @@ def merge(
     if stopper := next((name for name in held if sync.rule(name).hold == "record"), None):
         flowing = {move.field for side in moves for move in moves[side]}
         held |= dict.fromkeys(flowing, f"waits for {stopper}, {WHOLE}")  # or its edit would count as settled
-        kept = {name: turn for name, turn in turns.items() if name not in held}
+        kept = {name: roster for name, roster in rosters.items() if name not in held}
         return Merged((), (), held, frozenset(settled - flowing), kept)
-    return Merged(tuple(moves["left"]), tuple(moves["right"]), held, frozenset(settled), turns)
+    return Merged(tuple(moves["left"]), tuple(moves["right"]), held, frozenset(settled), rosters)
 
 
-_Found: TypeAlias = tuple[dict[Side, list[Move]], dict[str, str], set[str], dict[str, Turn]]
+_Found: TypeAlias = tuple[dict[Side, list[Move]], dict[str, str], set[str], dict[str, Roster]]
 
 
 def _meet(rule: Rule, met: Met | str, found: _Found) -> None:
-    """Add what was decided of a set to what was *found*: moves, held, settled, turns."""
-    moves, held, settled, turns = found
+    """Add what was decided of a set to what was *found*: moves, held, settled, rosters."""
+    moves, held, settled, rosters = found
     if isinstance(met, str):
         held[rule.name] = met
         return
     settled.add(rule.name)
-    if met.turn:
-        turns[rule.name] = met.turn
+    if met.roster:
+        rosters[rule.name] = met.roster
     for side, move in met.moves.items():
         moves[side].append(move)
 
@@ -164,8 +164,8 @@ def _members(rule: Rule, motion: Motion, items: Mapping[Side, Item], memory: Mem
     met = merge_sets(rule, items, known, notch)
     if edited or motion.remapped or known is None or isinstance(met, str):
         return met
-    assert met.turn
-    return Met({}, Turn(met.turn.agreed))  # a difference that a person lets stand, until an edit
+    assert met.roster
+    return Met({}, Roster(met.roster.agreed))  # a difference that a person lets stand, until an edit
 
 
 _UNSEEN = (

@@ -78,7 +78,7 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Roster:
     """What a decision makes of the memory of one set."""
 
     agreed: frozenset[bytes]
@@ -206,7 +206,7 @@ class Decision:
     detail: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
     """Fields that nobody could decide, and why; they keep what was agreed."""
-    members: Mapping[str, Turn] = field(default_factory=dict)
+    members: Mapping[str, Roster] = field(default_factory=dict)
     """Per set field that was decided, what becomes of the memory of its members."""
     new: bool = False
     """The pair is not in the store yet."""

@@ -8,7 +8,7 @@ from connectors.base import PARENT, Op
 from connectors.paths import ABSENT
 from daemon.core.members import keyed, newborn, notch_of
 from daemon.core.merge import REMAPPED, WHOLE, Memory, Merged, Ruling, merge, moved
-from daemon.core.model import UNANSWERED, Change, Decision, Item, Look, Move, Pair, Reason, Turn
+from daemon.core.model import UNANSWERED, Change, Decision, Item, Look, Move, Pair, Reason, Roster
 from daemon.core.rules import SIDES, Case, Side, Sync, other
 from daemon.core.types import empty
 
@@ -163,11 +163,11 @@ def _birth_moves(sync: Sync, side: Side, item: Item) -> list[Move]:
     return [Move(name, value, None, why) for name, value in values if not empty(value)]
 
 
-def _born_sets(sync: Sync, pair: Pair, to: Side, item: Item, line: Line) -> dict[str, Turn]:
+def _born_sets(sync: Sync, pair: Pair, to: Side, item: Item, line: Line) -> dict[str, Roster]:
     """The sets that a new record is given, to be remembered once they show."""
     sets = [rule for rule in sync.writable(to) if rule.merge and item.values[rule.name] is not ABSENT]
     members = {r.name: frozenset(keyed(item.values[r.name], notch_of(line, pair.key, r))) for r in sets}
-    return {name: Turn(frozenset(), {to: digests}) for name, digests in members.items()}
+    return {name: Roster(frozenset(), {to: digests}) for name, digests in members.items()}
 
 
 def _last_words(sync: Sync, item: Item) -> list[Move]:

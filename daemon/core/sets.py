@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from daemon.core.members import Notch, keyed
-from daemon.core.model import Foreign, Item, Members, Move, Turn
+from daemon.core.model import Foreign, Item, Members, Move, Roster
 from daemon.core.rules import SIDES, Rule, Side, other
 
 Fate: TypeAlias = Literal["both", "neither", "add", "remove", "leave", "hold"]
@@ -22,7 +22,7 @@ class Met:
     """What two sets need: a move per side that lacks or keeps something, and what is remembered of them."""
 
     moves: Mapping[Side, Move]
-    turn: Turn | None
+    roster: Roster | None
     """None: it stays as it is."""
 
 
@@ -50,14 +50,14 @@ def merge_sets(rule: Rule, items: Mapping[Side, Item], known: Members | None, no
         if unshown:
             return _UNSHOWN.format(side=side, count=unshown)
     if rule.once and known is not None:
-        return Met({}, Turn(known.agreed))
+        return Met({}, Roster(known.agreed))
     changed = {to: frozenset(tally.on[to].keys() | tally.off[to]) for to in SIDES if tally.on[to] or tally.off[to]}
     moves = {}
     for to in changed:
         before = items[to].values[rule.name]
         why = _why(rule, to, tally, first=known is None)
         moves[to] = Move(rule.name, _rewritten(rule, before, tally, to, notch), before, why)
-    return Met(moves, Turn(frozenset(tally.agreed), changed))
+    return Met(moves, Roster(frozenset(tally.agreed), changed))
 
 
 def fate(rule: Rule, on: Mapping[Side, bool], agreed: bool, sent: Side | None) -> tuple[Fate, bool]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from daemon.core.model import Change, Decision, Half, Item, Members, Pair, Turn
+from daemon.core.model import Change, Decision, Half, Item, Members, Pair, Roster
 from daemon.core.rules import SIDES, Side
 from daemon.engine.view import View
 
@@ -22,11 +22,11 @@ def remembered(
     """
     known = {name: members for name, members in decision.pair.members.items() if name in views["left"].sets}
     after = {name: _confirmed(decision, name, members) for name, members in known.items()}
-    for name, turn in decision.members.items():
+    for name, roster in decision.members.items():
         if name not in decision.held:
             made = {s: i for s, i in proofs.items() if any(_writes(c, name) for c in decision.changes if c.side == s)}
             shown = {s: views[s].members(decision.pair.key, name, i) if i else None for s, i in made.items()}
-            after[name] = turn.after(shown)
+            after[name] = roster.after(shown)
     return after
 
 
@@ -51,12 +51,12 @@ def aloft(decision: Decision, change: Change, before: Item | None) -> dict[str, 
     """What a flight keeps of the sets that *change* writes, so that a lost answer loses no member."""
     return {
         name: {
-            "agreed": sorted(turn.agreed),
-            "changed": sorted(turn.changed[change.side]),
+            "agreed": sorted(roster.agreed),
+            "changed": sorted(roster.changed[change.side]),
             "before": before.digests[name] if before else b"",
         }
-        for name, turn in decision.members.items()
-        if change.side in turn.changed and _writes(change, name)
+        for name, roster in decision.members.items()
+        if change.side in roster.changed and _writes(change, name)
     }
 
 
@@ -68,23 +68,23 @@ def probed(pair: Pair, item: Mapping[str, Any], digests: Mapping[str, bytes]) ->
     """*pair*, whose write of unknown end left *digests*: written, not written, or edited since, as it looks."""
     members = dict(pair.members)
     for name, kept in item.get("members", {}).items():
-        turn = _turn(kept, item["side"])
+        roster = _roster(kept, item["side"])
         if digests.get(name) == item["digests"].get(name):
-            members[name] = turn.after({item["side"]: frozenset(turn.changed[item["side"]] - turn.agreed)})
-        elif digests.get(name) != kept["before"] and (removed := turn.changed[item["side"]] & turn.agreed):
-            members[name] = Members(turn.agreed, {item["side"]: removed})  # whoever is there may have come back since
+            members[name] = roster.after({item["side"]: frozenset(roster.changed[item["side"]] - roster.agreed)})
+        elif digests.get(name) != kept["before"] and (removed := roster.changed[item["side"]] & roster.agreed):
+            members[name] = Members(roster.agreed, {item["side"]: removed})  # whoever is there may have come back since
     return replace(pair, members=members)
 
 
 def members_at_birth(item: Mapping[str, Any]) -> dict[str, Members]:
     """The sets of a record that a create of unknown end was found to have made."""
     return {
-        name: _turn(kept, item["side"]).after({item["side"]: None}) for name, kept in item.get("members", {}).items()
+        name: _roster(kept, item["side"]).after({item["side"]: None}) for name, kept in item.get("members", {}).items()
     }
 
 
-def _turn(kept: Mapping[str, Any], side: Side) -> Turn:
-    return Turn(frozenset(kept["agreed"]), {side: frozenset(kept["changed"])})
+def _roster(kept: Mapping[str, Any], side: Side) -> Roster:
+    return Roster(frozenset(kept["agreed"]), {side: frozenset(kept["changed"])})
 
 
 def _confirmed(decision: Decision, name: str, members: Members) -> Members:

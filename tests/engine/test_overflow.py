@@ -13,7 +13,7 @@ import pytest
 from connectors.base import Record
 from connectors.paths import ABSENT
 from daemon.core.match import Seat
-from daemon.core.model import Change, Coming, Decision, Foreign, Half, Item, Look, Members, Move, Pair, Target, Turn
+from daemon.core.model import Change, Coming, Decision, Foreign, Half, Item, Look, Members, Move, Pair, Roster, Target
 from daemon.core.rules import SIDES, Match, Ref
 from daemon.engine import overflow
 from daemon.engine.decisions import Plan
@@ -59,8 +59,8 @@ def test_decisions_come_back_equal(tmp_path: Path, no_room: None) -> None:
     pair = Pair(7, Half("L1", keys=(b"k" * 16, None)), Half("R1"), awaits=(Target("people", "left", "L2"),))
     pair = replace(pair, members={"tags": Members(frozenset({b"a" * 8}), {"left": frozenset({b"b" * 8})})})
     change = Change("right", "update", (Move("name", "b", "a", "why"),), likely=(("login", "x", "made"),))
-    turns = {"tags": Turn(frozenset({b"a" * 8}), {"right": frozenset({b"c" * 8})})}
-    decision = Decision(pair, look, Look("gone"), (change,), held={"a": "b"}, members=turns)
+    rosters = {"tags": Roster(frozenset({b"a" * 8}), {"right": frozenset({b"c" * 8})})}
+    decision = Decision(pair, look, Look("gone"), (change,), held={"a": "b"}, members=rosters)
     decisions = [replace(decision, line=bytes([n])) for n in range(4)]
 
     assert list(Plan(tmp_path, decisions)) == decisions
