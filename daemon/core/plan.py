@@ -92,6 +92,15 @@ def _ended(sync: Sync, base: Decision) -> Decision | None:
     return _by_case(sync, base, side, "ended", sync.ending.do if partner.presence == "here" else "retire")
 
 
+def still_remapped(sync: Sync, pair: Pair) -> dict[str, Any]:
+    """What a pair that is not settled yet has to remember of a changed mapping, among its details.
+
+    Else the next run would take the new place's value for an edit.
+    """
+    parts = _remapped(sync, pair) if pair.left and pair.right else ()
+    return {"remapped": sorted(parts)} if parts else {}
+
+
 def _remapped(sync: Sync, pair: Pair) -> frozenset[str]:
     """The parts of the mapping that changed since *pair* was settled, or since what it holds was agreed."""
     return (sync.remapped if pair.rev != sync.mark else frozenset()) | set(pair.detail.get("remapped", ()))

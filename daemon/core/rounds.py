@@ -64,7 +64,7 @@ def steadied(sync: Sync, decision: Decision, worn: Mapping[str, Turn], line: Lin
         held=held,
         state="held",
         reason="oscillation",
-        detail={"fields": held},
+        detail={**decision.detail, "fields": held},
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from connectors.base import Done, Lost, NotSent, Outcome, Partial, Pending, Refused, Stale
 from daemon.audit.entries import Entry
 from daemon.core.model import Decision, Pair
+from daemon.core.plan import still_remapped
 from daemon.core.rules import Side
 from daemon.engine.context import Context
 from daemon.engine.stepwise import kept
@@ -131,4 +132,5 @@ def held(context: Context, decision: Decision, reason: Any, detail: Mapping[str,
     """The pair as remembered before, waiting. What was agreed stays what it was."""
     pair = decision.pair
     since = pair.since if pair.state == "held" and pair.reason == reason else context.clock()
-    return replace(pair, state="held", reason=reason, detail={**detail, **kept(pair)}, since=since)
+    detail = {**detail, **kept(pair), **still_remapped(context.sync, pair)}
+    return replace(pair, state="held", reason=reason, detail=detail, since=since)

@@ -177,6 +177,7 @@ def read_again(pair: Pair, reason: Any) -> Pair:
 
 def held_open(pair: Pair, why: str, reason: Reason = "unknown") -> Pair:
     """*pair*, which waits for a person or a better day."""
-    detail, since = {"why": why} if why else {}, pair.since or 1.0
+    told, since = {"why": why} if why else {}, pair.since or 1.0
+    detail = {**told, **{name: pair.detail[name] for name in ("remapped",) if name in pair.detail}}
     held = Pair(pair.key, pair.left, pair.right, "held", reason, detail, pair.born, since)
-    return replace(held, members=pair.members, parent=pair.parent)
+    return replace(held, members=pair.members, parent=pair.parent, rev=pair.rev)

@@ -10,6 +10,7 @@ from daemon.audit.entries import Entry
 from daemon.audit.log import AuditLog
 from daemon.core.guards import Trip, Verdict, guard
 from daemon.core.model import Decision, Pair
+from daemon.core.plan import still_remapped
 from daemon.core.rules import SIDES, Side, Sync
 from daemon.core.typed import named
 from daemon.engine.alarms import Alarm, alarms, regressions, remedy, unfamiliar
@@ -226,7 +227,7 @@ def _write_again(context: Context, progress: Progress) -> None:
         progress.counts += fresh.counts
         progress.stale, progress.halt = [*fresh.stale, *(d.pair for d, _ in verdict.held)], fresh.halt
     if progress.stale:
-        context.store.pairs.remember(context.row.id, [_restless(pair, context.clock()) for pair in progress.stale])
+        context.store.pairs.remember(context.row.id, [_restless(context, pair) for pair in progress.stale])
 
 
 def _heal(context: Context, progress: Progress) -> None:
@@ -241,9 +242,10 @@ def _heal(context: Context, progress: Progress) -> None:
     progress.stale, progress.halt = [*progress.stale, *healed.stale], healed.halt
 
 
-def _restless(pair: Pair, now: float) -> Pair:
-    why = "somebody keeps editing it while it is written"
-    return replace(pair, state="held", reason="stale", detail={"why": why}, since=pair.since or now)
+def _restless(context: Context, pair: Pair) -> Pair:
+    why = {"why": "somebody keeps editing it while it is written"}
+    detail = why | still_remapped(context.sync, pair)
+    return replace(pair, state="held", reason="stale", detail=detail, since=pair.since or context.clock())
 
 
 def _save(context: Context, sights: Mapping[Side, Sight], verdict: Verdict, progress: Progress) -> None:

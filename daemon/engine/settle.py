@@ -11,6 +11,7 @@ from dataclasses import replace
 from connectors.base import Done
 from connectors.paths import ABSENT
 from daemon.core.model import Change, Decision, Half, Item, Members, Move, Pair, Target
+from daemon.core.plan import still_remapped
 from daemon.core.rules import SIDES, Side, other
 from daemon.core.swaps import PARKED
 from daemon.engine.membership import remembered, unseen
@@ -24,7 +25,7 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
     created = any(change.op == "create" for change in decision.changes)
     pair = decision.pair
     members = _members(decision, done, views)
-    waits = decision.state in ("held", "single")
+    waits, as_before, sync = decision.state in ("held", "single"), _agrees_as_before(decision), views["left"].sync
     after = replace(
         pair,
         left=unseen(halves["left"], "left", members),
@@ -32,14 +33,14 @@ def settled(decision: Decision, done: Mapping[Side, Done], views: Mapping[Side, 
         members=members,
         state=decision.state,
         reason=decision.reason,
-        detail=decision.detail,
+        detail={**decision.detail, **still_remapped(sync, pair)} if as_before else decision.detail,
         born="created" if created else pair.born,
         since=pair.since if waits and pair.state == decision.state and pair.reason == decision.reason else now,
         next_try=0.0,
         attempts=0,
         line=b"",
         awaits=awaited(decision),
-        rev=pair.rev if _agrees_as_before(decision) else views["left"].sync.mark,
+        rev=pair.rev if as_before else sync.mark,
     )
     return unrelated(after, done, views)
 

@@ -21,7 +21,7 @@ AWAKE = (
 LOST = ("gone", "case", "merged", "ended")
 """Reasons of parents of which one is gone, or may be: what is missing of their children may have gone along."""
 _ASLEEP = "c.state = 'retired' AND c.reason IN ('parent', 'bereft')"
-_QUIET = "since = ?, detail = NULL, awaits = NULL, line = NULL, next_try = 0, attempts = 0"
+_QUIET = "since = ?, awaits = NULL, line = NULL, next_try = 0, attempts = 0"
 
 
 class Families:
@@ -62,15 +62,11 @@ class Families:
             f" AND p.reason IN ({', '.join(repr(reason) for reason in LOST)})"
         )
         with self._db.transaction() as db:
-            db.execute(
-                f"UPDATE pair SET state = 'retired', {_unless_bereft('parent')}, {_QUIET} WHERE key IN ({lull})",  # noqa: S608
-                (now, sync, flying),
-            )
+            asleep = f"state = 'retired', {_unless_bereft('parent')}, detail = NULL, {_QUIET}"
+            db.execute(f"UPDATE pair SET {asleep} WHERE key IN ({lull})", (now, sync, flying))  # noqa: S608
             db.execute(f"UPDATE pair SET reason = 'bereft' WHERE key IN ({bereft})", (sync, flying))  # noqa: S608
-            db.execute(
-                f"UPDATE pair SET state = 'held', {_unless_bereft('stale')}, {_QUIET} WHERE key IN ({wake})",  # noqa: S608
-                (now, sync, flying),
-            )
+            awake = f"state = 'held', {_unless_bereft('stale')}, {_QUIET}"
+            db.execute(f"UPDATE pair SET {awake} WHERE key IN ({wake})", (now, sync, flying))  # noqa: S608
 
     def strayed(self, sync: int, nested: Collection[Side]) -> list[int]:
         """Pairs of children whose parents were taken apart, or of which one got a successor.

@@ -16,6 +16,7 @@ from daemon.engine.waiting import held
 from daemon.errors import NoSuch
 from tests.engine.household import DELETE, OPEN, Household, guarded, left, people, phone, phones, right
 from tests.engine.quirks import Quirky, done_but_lost
+from tests.engine.world import rule
 
 WORK, HOME = phone("work", "1"), phone("home", "2")
 
@@ -208,6 +209,27 @@ def test_a_parent_out_of_scope_takes_its_children_along_and_brings_them_back(tmp
     world.run()
     assert world.both("Ada") == ({"work": "3"}, {"work": "3"})
     world.quiet()
+
+
+def test_a_mapping_that_changed_while_children_slept_makes_no_edit_of_them(tmp_path: Path) -> None:
+    by_rev = phones(rev="number=1;number.left=1;number.right=1")
+    sync = people(by_rev)
+    scoped = replace(sync.left, scope=lambda fields, _: not fields.get("left"), scope_paths=("left",))
+    world = married(tmp_path, WORK, sync=replace(sync, left=scoped))
+    world.left.edit("person", "L1", {"left": True, "phones": [{**WORK, "digits": "0"}]})
+    world.run()
+
+    rules = tuple(rule("number", left="digits") if one.name == "number" else one for one in by_rev.rules)
+    digits = replace(by_rev, rules=rules, rev=by_rev.rev.replace("number.left=1", "number.left=2"))
+    world.sync = replace(world.sync, collections=(digits,))
+    world.adopted()
+    world.run(full=True)
+    world.left.edit("person", "L1", {"left": False})
+
+    for full in (False, True, False):
+        assert world.run(full=full).state == "held"
+    assert world.numbers("right", "Ada") == {"work": "1"}
+    assert "the mapping changed" in str(held(world.store, ["people.phones"]))
 
 
 def test_children_of_whoever_takes_no_part_wait_without_a_word(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Stories of a mapping that changes: what both sides mean differs since, and nobody edited anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from daemon.core.rules import Cases, Guards, Limit, Rule
-from tests.engine.world import World, people_sync, person, rule
+from tests.engine import quirks
+from tests.engine.quirks import Quirky
+from tests.engine.world import HOUR, World, people_sync, person, rule
 
 REV = "grade=1;grade.left=1;grade.right=1;phone=1;phone.left=1;phone.right=1"
 GRADES = {"A": "junior", "B": "senior"}
@@ -27,13 +29,25 @@ def graded(names: dict[str, str], **more: Any) -> Rule:
     return rule("grade", values=names, **more)
 
 
+class QuirkyWorld(World):
+    """A world with bad days on both sides."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.quirky = {"left": Quirky(self.left), "right": Quirky(self.right)}
+
+    @property
+    def drivers(self) -> Mapping[Any, Any]:
+        return self.quirky
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[QuirkyWorld]:
     rules = (rule("number", owner="left"), graded(GRADES), rule("phone"), rule("tag", wins="right"))
     sync = people_sync(rules=rules, match_on=people_sync().match_on[:1], rev=REV, guards=Guards(updates=Limit()))
     left = {f"L{n}": person(n, grade="A") for n in (1, 2)}
     right = {f"R{n}": person(n, grade="junior") for n in (1, 2)}
-    made = World(tmp_path, left, right, sync=sync)
+    made = QuirkyWorld(tmp_path, left, right, sync=sync)
     made.adopted()
     yield made
     made.close()
@@ -180,3 +194,82 @@ def test_two_ways_to_be_empty_are_no_difference(world: World) -> None:
     mapped(world, rule("phone", right="mobile"), "phone.right")
 
     assert world.run().state == "done"
+
+
+def ranked(world: World, rank: str, **cases: Any) -> None:
+    """The grade lies elsewhere on the left from now on, where everybody has that *rank*."""
+    for id in world.records("left"):
+        world.left.edit("person", id, {"rank": rank})
+    mapped(world, graded(GRADES, left="rank"), "grade.left", **cases)
+
+
+def ranks(world: World) -> list[tuple[Any, Any]]:
+    both = zip(world.records("left").values(), world.records("right").values(), strict=True)
+    return [(left["rank"], right["grade"]) for left, right in both]
+
+
+def runs(world: World) -> None:
+    for full in (False, True, True):
+        world.now += 5 * HOUR
+        world.run(full=full)
+
+
+@pytest.mark.parametrize("fate", [quirks.refused, quirks.lost, quirks.done_but_lost])
+def test_what_is_held_for_a_changed_mapping_is_no_edit_once_another_field_was_not_written(
+    world: QuirkyWorld, fate: Any
+) -> None:
+    ranked(world, "B")
+    world.adopted()
+
+    world.left.edit("person", "L1", {"phone": "9"})
+    world.quirky["right"].fates = [fate]
+    runs(world)
+
+    assert world.shown("right")["1"]["phone"] == "9"
+    assert ranks(world) == [("B", "junior")] * 2
+    world.resolve("L1", "left")
+    world.run()
+    assert ranks(world) == [("B", "senior"), ("B", "junior")]
+
+
+@pytest.mark.parametrize("fate", [quirks.refused, quirks.lost, quirks.done_but_lost])
+def test_what_a_changed_mapping_writes_goes_the_same_way_after_a_bad_day(world: QuirkyWorld, fate: Any) -> None:
+    ranked(world, "B", mapping_changed="right")
+
+    world.quirky["left"].fates = [fate]
+    world.adopted()
+    runs(world)
+
+    assert ranks(world) == [("A", "junior")] * 2
+
+
+def test_who_comes_back_into_scope_after_a_change_of_the_mapping_has_edited_nothing(world: QuirkyWorld) -> None:
+    inside = replace(world.sync.left, scope=lambda fields, _: not fields.get("out"), scope_paths=("out",))
+    world.sync = replace(world.sync, left=inside)
+    world.left.edit("person", "L1", {"out": True})
+    world.run()
+    ranked(world, "B", mapping_changed="right")
+    world.adopted()
+    assert ranks(world) == [("B", "junior"), ("A", "junior")]
+
+    world.left.edit("person", "L1", {"out": False})
+    runs(world)
+
+    assert ranks(world) == [("A", "junior")] * 2
+
+
+def test_a_fight_makes_no_edit_of_what_is_held_for_a_changed_mapping(world: QuirkyWorld) -> None:
+    for _ in range(3):
+        world.left.edit("person", "L1", {"phone": "9"})
+        world.run()
+        for side, id in (("left", "L1"), ("right", "R1")):
+            world.drivers[side].edit("person", id, {"phone": "1"})  # type: ignore[index]
+        world.run()
+    ranked(world, "B")
+    world.left.edit("person", "L1", {"phone": "9"})
+    world.adopted()
+    assert {told["reason"] for told in world.held()} == {"oscillation", "conflict"}
+
+    runs(world)
+
+    assert ranks(world) == [("B", "junior")] * 2
