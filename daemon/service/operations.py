@@ -24,7 +24,7 @@ from daemon.engine.report import Request
 from daemon.engine.resolving import resolve
 from daemon.engine.run import run_sync
 from daemon.engine.waiting import drop, held, retry
-from daemon.errors import Busy, TallystickError
+from daemon.errors import Busy, NoSuch, TallystickError
 from daemon.service import clock
 from daemon.service.generation import Generation
 from daemon.service.history import recent
@@ -78,6 +78,8 @@ def run_job(runtime: Runtime, sync: str, request: Request, run_id: str) -> Job:
                 request=request,
                 stop=stop,
             )
+        except NoSuch:
+            raise  # the run came to its end, and there was no such record
         except Exception as error:
             with suppress(Exception):  # the store may be what broke
                 runtime.store.journal.end_run(run_id, "failed", clock.now(), {"problems": [str(error)]})

@@ -156,6 +156,15 @@ def test_what_is_not_there_is_said_with_its_own_number(running: Path) -> None:
         assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_run_of_a_record_that_nobody_knows_is_no_failed_run(running: Path) -> None:
+    done = call("run", "people", "--only", "999", folder=running)
+
+    assert done.returncode == 3
+    assert "people knows no record '999'" in done.stderr
+    runs = json.loads(call("runs", "-o", "json", folder=running).stdout)
+    assert [one["state"] for one in runs["runs"]] == ["done", "done"]
+
+
 def test_a_system_that_is_away_postpones_or_fails_and_is_named(running: Path) -> None:
     (running / "phonebook.jsonl").rename(running / "elsewhere.jsonl")
 
