@@ -57,7 +57,7 @@ CASES: list[tuple[dict[str, Any], Motion, tuple[str, str]]] = [
     ({"owner": "left"}, motion("L"), ("left", "changed on left, owner: left")),
     ({"owner": "left"}, motion("LR"), ("left", "changed on left, owner: left")),
     ({"owner": "left"}, motion("R"), ("left", "right was edited and is put back, owner: left")),
-    ({"owner": "left"}, motion(**STRANGERS), ("left", "owner: left")),
+    ({"owner": "left"}, motion(**STRANGERS), ("left", "first contact, owner: left")),
     ({"owner": "right"}, motion("R"), ("right", "changed on right, owner: right")),
     ({"owner": "right"}, motion("L"), ("right", "left was edited and is put back, owner: right")),
     ({"first": "left"}, motion(**STRANGERS, left_empty=True), ("left", "first contact, first: left")),

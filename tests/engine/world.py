@@ -23,6 +23,8 @@ from daemon.engine.waiting import drop, held, retry
 from daemon.store.store import Store
 
 HOUR = 3600.0
+OPEN: "list[World]" = []
+"""Worlds that somebody has to close."""
 
 
 def rule(name: str, left: str | None = "", right: str | None = "", **more: Any) -> Rule:
@@ -97,11 +99,14 @@ class World:
         """Start the daemon's memory, as after a restart."""
         self.store = Store(self.folder / "store.db")
         self.audit = AuditLog.open(self.folder / "audit", load_keys(self.folder / "keys"))
+        OPEN.append(self)
 
     def close(self) -> None:
         """Stop, as at the end of the daemon."""
         self.audit.close()
         self.store.close()
+        if self in OPEN:
+            OPEN.remove(self)
 
     @property
     def drivers(self) -> Mapping[Side, Any]:
