@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -500,10 +501,9 @@ def test_an_older_store_removes_no_member(world: Tagged) -> None:
     world.tag("left", "a", "b")
     world.run()
     world.close()
-    with sqlite3.connect(world.folder / "store.db") as old:
-        copy = sqlite3.connect(world.folder / "backup.db")
+    files = [world.folder / name for name in ("store.db", "backup.db")]
+    with closing(sqlite3.connect(files[0])) as old, closing(sqlite3.connect(files[1])) as copy:
         old.backup(copy)
-        copy.close()
     world.open()
     world.tag("left", "a")  # b was removed on both sides, then somebody gave it to the right again
     world.run()
