@@ -16,8 +16,8 @@ Line: TypeAlias = Callable[[Any], bytes]
 """The digest of some facts (Notcher.line)."""
 
 PARKED = b"\xff" * 8
-"""Stands as `agreed` on the side that a parked field comes from: no value has this digest, so the field has moved there
-until its change is done, whoever dies in between."""
+"""Stands as `agreed` on the side that a parked field comes from, and for a set that met across before its own side was
+written: no value has this digest, so the field has moved there until its change is done, whoever dies in between."""
 _WHY = "makes room: its value goes to another record first"
 
 

@@ -105,9 +105,10 @@ def carried(
         return pair
     ours = {name: digest for name, digest in sent.items() if name not in joins}
     there = replace(there, seen=b"", sent=dict(there.sent) | ours)
-    here = replace(
-        here, agreed=dict(here.agreed) | {name: source[name] for name in sent if name in source and name not in sets}
-    )
+    settled = {name: source[name] for name in sent if name in source and name not in sets}
+    # or the memory of its members would not be believed, and what somebody removes meanwhile would come back
+    met = {name: PARKED for name in sets if name in sent and name not in here.agreed and name not in here.sent}
+    here = replace(here, agreed=dict(here.agreed) | settled | met)
     return replace(pair, left=there, right=here) if side == "left" else replace(pair, left=here, right=there)
 
 

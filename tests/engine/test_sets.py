@@ -575,3 +575,17 @@ def test_what_nobody_edited_is_not_even_asked_for(world: Tagged) -> None:
     world.run()
 
     assert not gets, "the sight of what was sent confirms it alone"
+
+
+def test_a_member_that_is_removed_between_the_two_writes_of_a_first_contact_stays_removed(tmp_path: Path) -> None:
+    world = Tagged(tmp_path, left=("a",), right=("b",))
+    world.approve()
+    world.quirky["left"].fates = [quirks.away]
+    world.run()
+    assert world.tags == (["a"], ["b", "a"])
+    world.tag("left")
+
+    world.run()
+    world.run()
+
+    assert world.tags == (["b"], ["b"])
