@@ -15,7 +15,7 @@ from daemon.engine.gather import Sight, missing
 AT_ONCE = 1000
 """Pairs whose records are in memory together."""
 UNKNOWN = Look("unknown")
-_UNWRITTEN = ("", "stale", "unreachable", "bereft")
+_UNWRITTEN = ("", "stale", "unreachable", "bereft", "case")
 """Reasons of pairs of which nothing was decided since a record of theirs was made."""
 
 Looks: TypeAlias = dict[int, dict[Side, Look]]

@@ -53,9 +53,12 @@ def _decisions(context: Context, sights: Mapping[Side, Sight], busy: Collection[
             else:
                 yield decision
     heirs = Heirs(context, lookers)
-    yield from (heirs.meet(decision) for decision in bereft)
+    ended = set[int]()
+    for decision in map(heirs.meet, bereft):
+        ended |= {decision.pair.key} if decision.left.presence == decision.right.presence == "gone" else set()
+        yield decision
     yield from heirs.waiting
-    yield from loners(context, lookers, busy, heirs.apart)
+    yield from loners(context, lookers, busy, heirs.apart | ended)
 
 
 def _whole_pairs(context: Context, pairs: Mapping[int, Pair], known: Looks) -> Iterator[Decision]:

@@ -375,3 +375,15 @@ def test_a_survivor_that_nobody_looks_for_waits_with_the_pair_all_the_same(tmp_p
     assert world.run().state == "done"
     assert world.pairs() == [("L9", "R1", "active", "")]
     world.close()
+
+
+def test_who_moved_house_while_the_partner_was_deleted_is_decided_in_one_run(relinking: World) -> None:
+    relinking.left.remove("person", "L1")
+    fields = dict(relinking.records("right")["R1"])
+    relinking.right.remove("person", "R1")
+    relinking.right.put("person", fields, "R77")
+
+    relinking.run(full=True)
+
+    assert relinking.run(full=True).counts.get("written", 0) == 0
+    assert relinking.held() == []

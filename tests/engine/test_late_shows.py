@@ -86,3 +86,21 @@ def test_an_edit_that_shows_late_over_our_write_is_still_an_edit(world: MoodyWor
     world.run(full=True)
 
     assert world.records("left")["L1"]["phone"] == world.records("right")["R1"]["phone"] == "newer"
+
+
+def test_a_record_we_made_and_that_moved_house_before_its_partner_shows_is_not_made_twice(tmp_path: Path) -> None:
+    sync = people_sync(cases=Cases(gone_left="hold", gone_right="hold", recreated="relink"))
+    world = MoodyWorld(tmp_path, {"L1": person(1)}, {}, {"left": Character(), "right": LATE}, sync=sync)
+    world.adopted()
+    world.left.remove("person", "L1")
+    world.left.put("person", person(1), "L77")
+
+    for _ in range(3):
+        world.run(full=True)
+    world.now += LAG
+    for _ in range(2):
+        world.run(full=True)
+
+    assert world.pairs() == [("L77", "person-1", "active", "")]
+    assert len(world.records("left")) == len(world.records("right")) == 1
+    world.close()
