@@ -44,7 +44,21 @@ class Heirs:
                 return self._merged(decision, side, look.into) if look.into else self._recreated(decision, side)
             if look.into and decision.state == "retired":
                 return replace(decision, reason="merged")
+            if decision.look(other(side)).presence == "unknown":
+                return self._until_seen(decision, side)
         return decision
+
+    def _until_seen(self, decision: Decision, side: Side) -> Decision:
+        """Who may go on for a record waits with the pair for as long as nobody knows how the partner stands."""
+        half = decision.pair.half(side)
+        carriers = [number for number, _ in self._carriers(side, half)] if half else []
+        if not carriers:
+            return decision
+        self._lookers[side].leave(carriers)
+        self._context.deferred = True
+        heir = self._lookers[side].item(carriers[0]).record.id
+        why = f"gone on {side}, and {heir} carries its match key; the other record cannot be read yet"
+        return _waits(decision, "unreachable", why)
 
     def _recreated(self, decision: Decision, side: Side) -> Decision:
         """A record that is gone while a newcomer carries its match key got another id, more likely than not."""

@@ -8,14 +8,14 @@ from typing import TypeAlias
 
 from connectors.base import Gone, Record
 from daemon.core.model import Look, Pair
-from daemon.core.rules import SIDES, Side
+from daemon.core.rules import SIDES, Side, other
 from daemon.engine.context import Context
 from daemon.engine.gather import Sight, missing
 
 AT_ONCE = 1000
 """Pairs whose records are in memory together."""
 UNKNOWN = Look("unknown")
-_UNWRITTEN = ("", "stale", "unreachable", "bereft", "case")
+_UNWRITTEN = ("", "stale", "unreachable", "bereft")
 """Reasons of pairs of which nothing was decided since a record of theirs was made."""
 
 Looks: TypeAlias = dict[int, dict[Side, Look]]
@@ -44,7 +44,10 @@ def fill(context: Context, pairs: Mapping[int, Pair], known: Looks) -> None:
 def unless_late(context: Context, pair: Pair, side: Side, look: Look) -> Look:
     """What we made a moment ago and never saw: where a system shows late, its absence says nothing so soon."""
     half, window = pair.half(side), context.views[side].capabilities.consistency_window
-    unseen = half is not None and not half.seen and not half.agreed and pair.reason in _UNWRITTEN
+    unseen = half is not None and not half.seen and not half.agreed
+    # or it is held because the other record is gone, which says nothing of this one
+    across = pair.reason == "case" and str(pair.detail.get("why")).startswith(f"gone on {other(side)}")
+    unseen = unseen and (pair.reason in _UNWRITTEN or across)
     return UNKNOWN if look.presence == "gone" and unseen and context.clock() < pair.since + window else look
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -88,19 +89,23 @@ def test_an_edit_that_shows_late_over_our_write_is_still_an_edit(world: MoodyWor
     assert world.records("left")["L1"]["phone"] == world.records("right")["R1"]["phone"] == "newer"
 
 
-def test_a_record_we_made_and_that_moved_house_before_its_partner_shows_is_not_made_twice(tmp_path: Path) -> None:
-    sync = people_sync(cases=Cases(gone_left="hold", gone_right="hold", recreated="relink"))
-    world = MoodyWorld(tmp_path, {"L1": person(1)}, {}, {"left": Character(), "right": LATE}, sync=sync)
+@pytest.mark.parametrize("case", ["hold", "ignore"])
+def test_whose_partner_moved_house_before_it_shows_is_not_made_twice(
+    tmp_path: Path, case: Literal["hold", "ignore"]
+) -> None:
+    """The left was given a record that does not show yet, when the one that it came from gets another id."""
+    sync = people_sync(cases=Cases(gone_left="hold", gone_right=case, recreated="relink"))
+    world = MoodyWorld(tmp_path, {}, {"R1": person(1)}, {"left": LATE, "right": Character()}, sync=sync)
     world.adopted()
-    world.left.remove("person", "L1")
-    world.left.put("person", person(1), "L77")
+    world.right.remove("person", "R1")
+    world.right.put("person", person(1), "R77")
 
     for _ in range(3):
-        world.run(full=True)
+        world.run()
     world.now += LAG
     for _ in range(2):
-        world.run(full=True)
+        world.run()
 
-    assert world.pairs() == [("L77", "person-1", "active", "")]
+    assert world.pairs() == [("person-1", "R77", "active", "")]
     assert len(world.records("left")) == len(world.records("right")) == 1
     world.close()
