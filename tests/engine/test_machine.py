@@ -119,6 +119,8 @@ class Machine(Played, RuleBasedStateMachine):
         found = [person for n in range(2 + third) if (person := self.chosen(side, pick + n))]
         if not self.swaps or len(set(found)) < 2 + third:
             return
+        if any(quirky.driver.mood.lags for quirky in self.world.quirky.values()):
+            return  # to swap back what did not show yet is no edit that anybody could see: docs/sync.md says so
         mails = [self.world.records(side)[id]["email"] for id, _ in found]
         for (id, number), mail in zip(found, [*mails[1:], mails[0]], strict=True):
             self.type_in(side, id, number, "email", mail)
@@ -169,7 +171,8 @@ class Machine(Played, RuleBasedStateMachine):
     @rule(side=sides, pick=picks)
     def move_house(self, side: Side, pick: int) -> None:
         """A record gets another id, and keeps what it says."""
-        if self.world.sync.cases.recreated == "hold" or self.driver(side).mood.lags or self.opened:
+        lags = any(quirky.driver.mood.lags for quirky in self.world.quirky.values())
+        if self.world.sync.cases.recreated == "hold" or lags or self.opened:
             return  # who is gone before the other one shows is gone
         if found := self.chosen(side, pick):
             fields = dict(self.world.records(side)[found[0]])
